@@ -1,0 +1,51 @@
+#pragma once
+// Money: exact decimal amounts with a currency, price cards, cost of a run.
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/core/units.hpp"
+
+namespace foretoken::models::cost {
+
+enum class Currency { CNY, USD };
+
+// A price with where and when it was seen.
+struct Price {
+  double amount = 0.0;  // in `currency`
+  Currency currency = Currency::USD;
+  std::string source;
+  std::string date;     // YYYY-MM-DD
+};
+
+struct ExchangeRate {   // CNY for one USD
+  double cny_per_usd = 0.0;
+  std::string source, date;
+};
+
+struct CostSpec {
+  Currency currency = Currency::CNY;   // shown first
+  ExchangeRate exchange;
+  std::optional<Price> node_price;     // bought, one node with its GPUs and network share
+  std::optional<Price> gpu_hour;       // rented
+  Price electricity_per_kwh;
+  double pue = 1.0;
+  double horizon_years = 3.0;          // straight-line depreciation to zero
+  double maintenance_per_year = 0.0;   // share of the purchase price
+};
+
+struct CostAccount {   // all in CNY and USD by the dated rate; per hour of the whole deployment
+  struct Line { std::string name; double cny = 0.0, usd = 0.0; };
+  std::vector<Line> per_hour;          // hardware, maintenance, electricity, or rent
+  double total_cny_per_hour = 0.0, total_usd_per_hour = 0.0;
+  double cny_per_million_output_tokens = 0.0, usd_per_million_output_tokens = 0.0;
+  double cny_per_million_total_tokens = 0.0, usd_per_million_total_tokens = 0.0;
+  std::string formula;                 // in words, with numerator and denominator
+};
+
+CostAccount cost_of_run(const CostSpec& spec, int nodes, int gpus, double mean_facility_watts,
+                        double output_tokens_per_s, double total_tokens_per_s);
+
+}  // namespace foretoken::models::cost

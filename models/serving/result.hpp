@@ -1,0 +1,74 @@
+#pragma once
+// What a serving run returns. Plain data; analysis turns it into files and text.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/core/provenance.hpp"
+#include "sim/engine/simulation.hpp"
+
+namespace foretoken::models::serving {
+
+enum class RequestOutcome : std::uint8_t { completed, rejected, unfinished };
+
+// One vector a column; index = request number in order of arrival. Times in seconds.
+struct RequestTable {
+  std::vector<double> arrival_s, scheduled_s, first_token_s, last_token_s;
+  std::vector<std::int32_t> input_tokens, output_tokens, preemptions, replica;
+  std::vector<RequestOutcome> outcome;
+  [[nodiscard]] std::size_t size() const { return arrival_s.size(); }
+};
+
+// Samples on a fixed grid of simulated time; each value is the time-weighted mean over the bin.
+struct TimeSeries {
+  double bin_s = 0.0;
+  std::vector<double> running, waiting, kv_used_fraction, batch_tokens, gpu_watts, output_tokens_per_s;
+};
+
+// Engine iterations, oldest first; `kept_every` > 1 when thinned to bound memory.
+struct StepTable {
+  std::int64_t kept_every = 1;
+  std::vector<double> start_s, duration_s;
+  std::vector<std::int32_t> replica, prefill_tokens, decode_sequences, kv_blocks;
+};
+
+// Where the time of a step goes, summed over the run, in GPU-seconds of one replica.
+struct TimeAccount {
+  double gemm_s = 0, attention_s = 0, experts_s = 0, communication_s = 0, elementwise_s = 0,
+         host_s = 0, idle_s = 0;
+};
+
+struct MemoryAccount {  // bytes on one GPU
+  double capacity = 0, usable = 0, weights = 0, activations = 0, reserve = 0, kv = 0;
+  std::int64_t kv_blocks = 0;       // of one attention rank
+  std::int64_t kv_tokens = 0;       // that those hold
+};
+
+struct EnergyAccount {  // joules over the measured window
+  double gpu_j = 0;      // all GPUs of the deployment
+  double server_j = 0;   // whole nodes at the wall, PSU loss included; times PUE = facility
+  double mean_gpu_watts = 0, peak_gpu_watts = 0;  // one GPU; peak over time-series bins
+  sim::core::Provenance provenance = sim::core::Provenance::analytical;
+};
+
+struct ServingResult {
+  RequestTable requests;
+  TimeSeries series;
+  StepTable steps;
+  TimeAccount time;
+  MemoryAccount memory;
+  EnergyAccount energy;
+  std::int64_t arrived = 0, completed = 0, rejected = 0, unfinished = 0;
+  std::int64_t total_steps = 0, preemptions = 0;
+  std::int64_t input_tokens = 0, output_tokens = 0;   // of completed requests
+  double window_start_s = 0, window_end_s = 0;        // measured window
+  std::vector<std::string> conservation_errors;       // empty = every check passed
+  // Tables and models the step time rests on, with their weight in it and expected error.
+  struct Source { std::string name; sim::core::Provenance provenance; double share; double relative_error; };
+  std::vector<Source> sources;
+  sim::core::Provenance latency_provenance = sim::core::Provenance::analytical;
+  double latency_relative_error = 0.0;
+  sim::engine::RunReport run;
+};
+
+}  // namespace foretoken::models::serving

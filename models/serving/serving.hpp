@@ -1,0 +1,16 @@
+#pragma once
+#include "models/serving/result.hpp"
+#include "models/serving/spec.hpp"
+
+namespace foretoken::models::serving {
+
+// Bytes on one GPU; throws InfeasibleError with the account in words if the model does not fit
+// with room for at least one request of the model's context or of the workload's longest request.
+MemoryAccount account_memory(const DeploymentSpec& deployment);
+
+// Simulates the scenario to the end: every arrival served, rejected, or counted as unfinished.
+ServingResult simulate(const ServingSpec& spec,
+                       std::shared_ptr<const kernels::Calibration> calibration,
+                       const sim::engine::RunOptions& options);
+
+}  // namespace foretoken::models::serving

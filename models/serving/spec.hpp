@@ -1,0 +1,103 @@
+#pragma once
+// A serving scenario, typed: what scenarios/loader produces and the simulation consumes.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "models/hardware/hardware.hpp"
+#include "models/kernels/kernel_model.hpp"
+#include "models/llm/operators.hpp"
+#include "models/power/gpu_power.hpp"
+#include "sim/core/time.hpp"
+
+namespace foretoken::models::serving {
+
+using sim::core::Duration;
+
+// Overheads that a real engine pays; few, explicit, from the engine's card with a source.
+struct EngineSpec {
+  std::string name;             // catalogue name, e.g. sglang-0.5.9
+  kernels::EngineVersion tables;
+  std::string default_policy;   // chunked_prefill or prefill_first, ...
+  int default_max_tokens = 0;       // tokens a step
+  int default_max_sequences = 0;
+  int kv_block_tokens = 16;
+  double memory_fraction = 0.9;     // of GPU memory the engine may use
+  hardware::Bytes framework_reserve;  // CUDA context, libraries, graphs: per GPU
+  double host_step_s = 0.0;         // host time a step that the GPU waits for
+  double host_sequence_s = 0.0;     // per running sequence and step
+  double host_prefill_s = 0.0;      // more when the step carries prefill
+  double client_s = 0.0;            // tokenise, HTTP, first token out: per request
+  int stream_interval = 1;          // tokens per streamed chunk
+  std::vector<int> graph_batches;   // CUDA-graph capture sizes (decode batch is padded up); empty = none
+  double expert_skew = 0.0;         // power-law exponent of routed traffic, when the scenario has none
+};
+
+enum class BatchingPolicy { chunked_prefill, prefill_first };
+
+struct BatchingSpec {
+  BatchingPolicy policy = BatchingPolicy::chunked_prefill;
+  int max_tokens = 0;      // new tokens a step
+  int max_sequences = 0;   // running at once, per attention rank group
+};
+
+struct DeploymentSpec {
+  llm::ModelSpec model;
+  llm::Precision precision;
+  llm::Layout layout;
+  hardware::NodeSpec node;
+  int nodes = 1;
+  int replicas = 1;
+  EngineSpec engine;
+  BatchingSpec batching;
+  double expert_skew = 0.0;
+  power::PowerModel power;
+  std::string router = "round_robin";   // or least_requests
+};
+
+struct TraceRequest {
+  std::int64_t arrival_ps = 0;
+  std::int32_t input_tokens = 0;
+  std::int32_t output_tokens = 0;
+};
+
+struct TraceArrivals {  // replay
+  std::shared_ptr<const std::vector<TraceRequest>> requests;  // sorted by arrival
+  double rate_scale = 1.0;
+};
+struct PoissonArrivals {
+  double requests_per_s = 0.0;
+};
+struct ClosedLoopArrivals {
+  int concurrency = 0;       // requests in flight; the next is sent as one ends
+};
+using Arrivals = std::variant<TraceArrivals, PoissonArrivals, ClosedLoopArrivals>;
+
+struct LengthSpec {          // for arrivals without lengths of their own
+  double low_fraction = 1.0; // uniform integer in [low_fraction * tokens, tokens]; 1 = fixed
+  int tokens = 0;
+};
+
+struct WorkloadSpec {
+  std::string name;
+  Arrivals arrivals;
+  LengthSpec input;
+  LengthSpec output;
+  std::optional<Duration> duration;      // arrivals stop here; the run then drains
+  std::optional<std::int64_t> requests;  // or after so many
+  Duration warmup;                       // requests that arrive earlier are served but not counted
+  bool truncate_over_context = false;    // longer than the model's context: cut, else reject and count
+};
+
+struct ServingSpec {
+  DeploymentSpec deployment;
+  WorkloadSpec workload;
+  std::uint64_t seed = 1;
+  bool record_requests = true;
+  bool record_steps = true;              // per-iteration log (bounded, see result)
+};
+
+}  // namespace foretoken::models::serving

@@ -1,0 +1,60 @@
+#pragma once
+// Scenario file -> typed spec. All problems of a file are reported in one pass, each with
+// file:line:column (see sim/core/error.hpp).
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "models/cost/cost.hpp"
+#include "models/serving/spec.hpp"
+#include "sim/core/error.hpp"
+
+namespace foretoken::scenarios::loader {
+
+struct SloTerm {            // e.g. ttft.p99 <= 2s
+  std::string metric;       // ttft, tpot, e2el
+  std::string statistic;    // p50, p90, p95, p99, mean
+  double limit_s = 0.0;
+  std::string text;         // as written
+};
+
+// A value as the run will use it, and who said so: "scenario.yaml:12", "card hgx-h200",
+// "default", "--set".
+struct ResolvedValue {
+  std::string path;         // deployment.batching.max_tokens
+  std::string value;
+  std::string origin;
+};
+
+struct Scenario {
+  std::string name;
+  std::filesystem::path file;
+  models::serving::ServingSpec serving;
+  models::cost::CostSpec cost;
+  std::vector<SloTerm> slo;
+  std::vector<ResolvedValue> resolved;
+  std::vector<sim::core::Diagnostic> warnings;
+  std::map<std::string, std::string> input_hashes;  // file -> hash, for the manifest
+};
+
+// The folder that holds scenarios/ and validation/ of the installed product.
+class Catalogue {
+ public:
+  explicit Catalogue(std::filesystem::path root);
+  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
+  struct Entry { std::string name, summary; std::filesystem::path file; };
+  // kind: models, hardware, engines, policies, workloads
+  [[nodiscard]] std::vector<Entry> list(const std::string& kind) const;
+
+ private:
+  std::filesystem::path root_;
+};
+
+// `overrides`: "deployment.replicas=2", as given to --set.
+Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catalogue,
+                       const std::vector<std::string>& overrides = {});
+
+std::string json_schema();
+
+}  // namespace foretoken::scenarios::loader
