@@ -17,6 +17,8 @@ namespace foretoken::models::serving {
 
 using sim::core::Duration;
 
+enum class MemoryRule { by_engine, whole, static_pool, free_memory };
+
 // Overheads that a real engine pays; few, explicit, from the engine's card with a source.
 struct EngineSpec {
   std::string name;             // catalogue name, e.g. sglang-0.5.9
@@ -25,13 +27,23 @@ struct EngineSpec {
   int default_max_tokens = 0;       // tokens a step
   int default_max_sequences = 0;
   int kv_block_tokens = 16;
-  double memory_fraction = 0.9;     // of GPU memory the engine may use
+  // What the engine sizes the KV pool from: a share of all memory with weights and activations
+  // inside it (vLLM, gpu_memory_utilization); of all memory with weights inside and activations
+  // outside (SGLang, mem_fraction_static); of what weights and activations leave (TensorRT-LLM,
+  // free_gpu_memory_fraction). by_engine: decided by tables.engine.
+  MemoryRule memory_rule = MemoryRule::by_engine;
+  double memory_fraction = 0.9;
+  double kv_watermark = 0.0;        // share of blocks kept free when a request is admitted
+  // Share of its output a request must find free blocks for when admitted: 0 = only the prompt
+  // (vLLM), 1 = all of it, so that nothing is ever preempted (TensorRT-LLM), between (SGLang).
+  double kv_reserve_output = 0.0;
   hardware::Bytes framework_reserve;  // CUDA context, libraries, graphs: per GPU
   double host_step_s = 0.0;         // host time a step that the GPU waits for
   double host_sequence_s = 0.0;     // per running sequence and step
   double host_prefill_s = 0.0;      // more when the step carries prefill
   double client_s = 0.0;            // tokenise, HTTP, first token out: per request
   int stream_interval = 1;          // tokens per streamed chunk
+  bool first_token_at_once = true;  // false: even the first token waits for a full chunk
   std::vector<int> graph_batches;   // CUDA-graph capture sizes (decode batch is padded up); empty = none
   double expert_skew = 0.0;         // power-law exponent of routed traffic, when the scenario has none
 };
@@ -98,6 +110,7 @@ struct ServingSpec {
   std::uint64_t seed = 1;
   bool record_requests = true;
   bool record_steps = true;              // per-iteration log (bounded, see result)
+  bool decode_runs = true;               // false: one event a decode step; results are the same
 };
 
 }  // namespace foretoken::models::serving
