@@ -1,0 +1,24 @@
+#pragma once
+// The answer as text: one verdict line, then the figures with their provenance. ASCII, at most
+// 100 columns, ends in a newline.
+#include <filesystem>
+#include <string>
+
+#include "analysis/run_info.hpp"
+#include "analysis/statistics.hpp"
+
+namespace foretoken::analysis {
+
+struct TerminalOptions {
+  bool color = false;
+  std::filesystem::path report;  // named in the last lines when not empty
+};
+
+// "Meets the SLO: ..." or "Misses the SLO: ttft.p99 ...", in one sentence.
+std::string verdict_sentence(const Metrics& metrics);
+
+std::string terminal_answer(const Scenario& scenario, const ServingResult& result,
+                            const Metrics& metrics, const RunInfo& info,
+                            const TerminalOptions& options = {});
+
+}  // namespace foretoken::analysis
