@@ -119,6 +119,7 @@ struct Hdf5File::Impl {
   void set(const std::string& path, const std::string& attribute, hid_t type, hid_t native,
            const void* value) const;
   void get(const std::string& path, const std::string& attribute, hid_t native, void* out) const;
+  void make_group(const std::string& path) const;
   Handle open_dataset(const std::string& path, std::size_t& count) const;
   void write(const std::string& path, hid_t stored, hid_t native, const void* data,
              std::size_t count, const Hdf5Storage& storage, bool compress) const;
@@ -131,6 +132,17 @@ bool Hdf5File::Impl::exists(const std::string& path) const {
     if (part.size() > 1 && H5Lexists(file, part.c_str(), H5P_DEFAULT) <= 0) return false;
     if (slash == std::string::npos) return true;
   }
+}
+
+// One level after another: groups that HDF5 creates on the way by itself carry time stamps.
+void Hdf5File::Impl::make_group(const std::string& path) const {
+  const std::string full = absolute(path);
+  if (full == "/" || exists(full)) return;
+  make_group(full.substr(0, full.rfind('/')));
+  const Handle creation(H5Pcreate(H5P_GROUP_CREATE));
+  H5Pset_obj_track_times(creation, false);
+  const Handle id(H5Gcreate2(file, full.c_str(), H5P_DEFAULT, creation, H5P_DEFAULT));
+  check(id.valid(), "cannot create group " + full);
 }
 
 Handle Hdf5File::Impl::object(const std::string& path) const {
@@ -190,8 +202,7 @@ void Hdf5File::Impl::write(const std::string& path, hid_t stored, hid_t native, 
   if (exists(path)) throw InputError(name + ": dataset " + absolute(path) + " exists already");
   const hsize_t extent = count;
   const Handle space(H5Screate_simple(1, &extent, nullptr));
-  const Handle links(H5Pcreate(H5P_LINK_CREATE));
-  H5Pset_create_intermediate_group(links, 1);
+  make_group(absolute(path).substr(0, absolute(path).rfind('/')));
   const Handle layout(H5Pcreate(H5P_DATASET_CREATE));
   H5Pset_obj_track_times(layout, false);
   if (compress && count > 0) {
@@ -204,7 +215,7 @@ void Hdf5File::Impl::write(const std::string& path, hid_t stored, hid_t native, 
     H5Pset_fletcher32(layout);
   }
   const Handle id(
-      H5Dcreate2(file, absolute(path).c_str(), stored, space, links, layout, H5P_DEFAULT));
+      H5Dcreate2(file, absolute(path).c_str(), stored, space, H5P_DEFAULT, layout, H5P_DEFAULT));
   check(id.valid(), "cannot create dataset " + absolute(path));
   if (count == 0) return;
   check(H5Dwrite(id, native, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0,
@@ -222,6 +233,7 @@ Hdf5File Hdf5File::create(const std::filesystem::path& file) {
   impl->name = file.string();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
+  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
   const Handle creation(H5Pcreate(H5P_FILE_CREATE));
   H5Pset_obj_track_times(creation, false);
   impl->file = H5Fcreate(file.c_str(), H5F_ACC_TRUNC, creation, access);
@@ -234,7 +246,9 @@ Hdf5File Hdf5File::open(const std::filesystem::path& file) {
   auto impl = std::make_unique<Impl>();
   impl->name = file.string();
   if (!std::filesystem::exists(file)) throw InputError(impl->name + ": no such file");
-  impl->file = H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS));
+  H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);  // also what a damaged file leaves open
+  impl->file = H5Fopen(file.c_str(), H5F_ACC_RDONLY, access);
   impl->check(impl->file >= 0, "is not a readable HDF5 file; it may be damaged or cut short");
   return Hdf5File(std::move(impl));
 }
@@ -251,11 +265,7 @@ void Hdf5File::close() {
 
 void Hdf5File::make_group(const std::string& path) {
   const Library guard;
-  if (absolute(path) == "/" || impl_->exists(path)) return;
-  const Handle links(H5Pcreate(H5P_LINK_CREATE));
-  H5Pset_create_intermediate_group(links, 1);
-  const Handle id(H5Gcreate2(impl_->file, absolute(path).c_str(), links, H5P_DEFAULT, H5P_DEFAULT));
-  impl_->check(id.valid(), "cannot create group " + absolute(path));
+  impl_->make_group(path);
 }
 
 bool Hdf5File::exists(const std::string& path) const {

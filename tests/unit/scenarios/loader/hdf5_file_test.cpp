@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <limits>
 #include <numeric>
+#include <thread>
 
 #include "sim/core/error.hpp"
 
@@ -83,8 +85,10 @@ TEST_CASE("what is written is read back") {
 TEST_CASE("the same data give the same bytes, well compressed") {
   const Folder folder;
   write_sample(folder.path / "a.h5");
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // time stamps would differ
   write_sample(folder.path / "b.h5");
-  CHECK(bytes_of(folder.path / "a.h5") == bytes_of(folder.path / "b.h5"));
+  const bool same_bytes = bytes_of(folder.path / "a.h5") == bytes_of(folder.path / "b.h5");
+  CHECK(same_bytes);
   CHECK(fs::file_size(folder.path / "a.h5") < 50000 * 8 / 2);
 }
 
@@ -119,9 +123,24 @@ TEST_CASE("damage is found, never read as numbers") {
   std::ofstream(file, std::ios::binary) << whole.substr(0, whole.size() / 2);
   CHECK_THROWS_AS(Hdf5File::open(file), InputError);
 
-  // One flipped byte in the middle of the file lies in the compressed column.
-  std::string flipped = whole;
-  flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 0x55);
-  std::ofstream(file, std::ios::binary) << flipped;
-  CHECK_THROWS_AS(Hdf5File::open(file).read<double>("requests/ttft"), InputError);
+  // A flipped byte anywhere: the column is read as it was, or not at all. Most flips hit the
+  // compressed column itself.
+  const std::vector<double> right = [&] {
+    std::ofstream(file, std::ios::binary) << whole;
+    return Hdf5File::open(file).read<double>("requests/ttft");
+  }();
+  int refused = 0;
+  for (std::size_t i = 0; i < 40; ++i) {
+    std::string flipped = whole;
+    char& byte = flipped[whole.size() * (2 * i + 1) / 80];
+    byte = static_cast<char>(byte ^ 0x55);
+    std::ofstream(file, std::ios::binary) << flipped;
+    try {
+      const std::vector<double> found = Hdf5File::open(file).read<double>("requests/ttft");
+      CHECK(found == right);
+    } catch (const InputError&) {
+      ++refused;
+    }
+  }
+  CHECK(refused >= 20);
 }
