@@ -279,12 +279,20 @@ std::string format_quantity(double value, Dimension dimension, std::string_view 
     return fmt::format("{}{}{}", value, currency, per);
   }
   std::string best;
+  std::size_t best_length = 0;  // an exponent is the last resort
   for (const Unit& unit : units_of(dimension)) {
     if (static_cast<unsigned char>(unit.name[0]) >= 0x80) continue;
     // The division may be off by an ulp; only a text that reads back exactly will do.
-    std::string text = fmt::format("{}{}", value / unit.factor, unit.name);
+    const double number =
+        unit.factor < 1.0 ? value * std::round(1.0 / unit.factor) : value / unit.factor;
+    std::string text = fmt::format("{}{}", number, unit.name);
     if (parse_quantity(text, dimension).value != value) continue;
-    if (best.empty() || text.size() < best.size()) best = text;
+    const std::size_t length =
+        text.size() + (text.find("e+") + 1 > 0 || text.find("e-") + 1 > 0 ? 100 : 0);
+    if (best.empty() || length < best_length) {
+      best = text;
+      best_length = length;
+    }
   }
   return best;
 }

@@ -8,6 +8,7 @@
 
 #include "models/cost/cost.hpp"
 #include "models/serving/spec.hpp"
+#include "scenarios/loader/yaml_reader.hpp"
 #include "sim/core/error.hpp"
 
 namespace foretoken::scenarios::loader {
@@ -17,14 +18,6 @@ struct SloTerm {            // e.g. ttft.p99 <= 2s
   std::string statistic;    // p50, p90, p95, p99, mean
   double limit_s = 0.0;
   std::string text;         // as written
-};
-
-// A value as the run will use it, and who said so: "scenario.yaml:12", "card hgx-h200",
-// "default", "--set".
-struct ResolvedValue {
-  std::string path;         // deployment.batching.max_tokens
-  std::string value;
-  std::string origin;
 };
 
 struct Scenario {

@@ -228,6 +228,7 @@ void YamlNode::note(const std::string& message, int offset, bool warning) const 
   Place place{document_->root != nullptr ? document_->root->place.source : nullptr, 0, 0};
   if (node_ != nullptr) {
     place = node_->place;
+    if (node_ == document_->root) place = {place.source, 0, 0};  // no line is the culprit
     if (node_->kind == Kind::scalar) place.column += offset + (node_->plain || offset == 0 ? 0 : 1);
   }
   document_->note(place, message, warning);
