@@ -4,10 +4,10 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <cmath>
 #include <fstream>
 #include <iterator>
 #include <limits>
-#include <numeric>
 #include <thread>
 
 #include "sim/core/error.hpp"
@@ -38,7 +38,8 @@ std::string bytes_of(const fs::path& file) {
 void write_sample(const fs::path& file) {
   Hdf5File out = Hdf5File::create(file);
   std::vector<double> ttft(50000);
-  std::iota(ttft.begin(), ttft.end(), 0.25);
+  for (std::size_t i = 0; i < ttft.size(); ++i)  // hard to compress: the column fills the file
+    ttft[i] = std::fmod(static_cast<double>(i) * 0.6180339887498949, 1.0);
   out.write("requests/ttft", ttft);
   out.write("requests/id",
             std::vector<std::int64_t>{1, -2, std::numeric_limits<std::int64_t>::max()});
@@ -62,7 +63,7 @@ TEST_CASE("what is written is read back") {
   const Hdf5File in = Hdf5File::open(folder.path / "a.h5");
   const std::vector<double> ttft = in.read<double>("requests/ttft");
   REQUIRE(ttft.size() == 50000);
-  CHECK(ttft.back() == 49999.25);
+  CHECK(ttft[2] == std::fmod(2 * 0.6180339887498949, 1.0));
   CHECK(in.size("requests/ttft") == 50000);
   CHECK(in.read<std::int64_t>("requests/id")[2] == std::numeric_limits<std::int64_t>::max());
   CHECK(in.read<std::uint8_t>("/requests/flags") == std::vector<std::uint8_t>{0, 255});
@@ -82,14 +83,21 @@ TEST_CASE("what is written is read back") {
   CHECK(in.children("requests") == std::vector<std::string>{"flags", "id", "ttft"});
 }
 
-TEST_CASE("the same data give the same bytes, well compressed") {
+TEST_CASE("the same data give the same bytes") {
   const Folder folder;
   write_sample(folder.path / "a.h5");
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // time stamps would differ
   write_sample(folder.path / "b.h5");
   const bool same_bytes = bytes_of(folder.path / "a.h5") == bytes_of(folder.path / "b.h5");
   CHECK(same_bytes);
-  CHECK(fs::file_size(folder.path / "a.h5") < 50000 * 8 / 2);
+}
+
+TEST_CASE("columns are compressed") {
+  const Folder folder;
+  Hdf5File out = Hdf5File::create(folder.path / "a.h5");
+  out.write("x", std::vector<double>(50000, 1.25));
+  out.close();
+  CHECK(fs::file_size(folder.path / "a.h5") < 50000 * 8 / 20);
 }
 
 TEST_CASE("failures are input errors that name file and object") {
@@ -142,5 +150,5 @@ TEST_CASE("damage is found, never read as numbers") {
       ++refused;
     }
   }
-  CHECK(refused >= 20);
+  CHECK(refused >= 35);
 }
