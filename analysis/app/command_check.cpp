@@ -1,0 +1,89 @@
+// foretoken check: every problem of scenario files, or one line on each that is fine.
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "analysis/app/command.hpp"
+#include "analysis/app/exit_code.hpp"
+#include "analysis/app/options.hpp"
+#include "analysis/app/session.hpp"
+#include "models/serving/serving.hpp"
+
+namespace foretoken::analysis::app {
+namespace {
+
+namespace serving = models::serving;
+using scenarios::loader::Scenario;
+
+std::string layout_text(const models::llm::Layout& layout) {
+  std::string text = fmt::format("TP{}", layout.tensor);
+  if (layout.pipeline > 1) text += fmt::format(" PP{}", layout.pipeline);
+  if (layout.data_attention > 1) text += fmt::format(" DP{}", layout.data_attention);
+  if (layout.expert > 1) text += fmt::format(" EP{}", layout.expert);
+  return text;
+}
+
+std::string arrivals_text(const serving::WorkloadSpec& workload) {
+  if (const auto* trace = std::get_if<serving::TraceArrivals>(&workload.arrivals)) {
+    return fmt::format("{} requests of a trace", trace->requests ? trace->requests->size() : 0);
+  }
+  if (const auto* poisson = std::get_if<serving::PoissonArrivals>(&workload.arrivals)) {
+    return fmt::format("{:g} requests/s, Poisson", poisson->requests_per_s);
+  }
+  return fmt::format("{} requests in flight",
+                     std::get<serving::ClosedLoopArrivals>(workload.arrivals).concurrency);
+}
+
+std::string profile(const Scenario& scenario) {
+  const serving::DeploymentSpec& deployment = scenario.serving.deployment;
+  const serving::MemoryAccount memory = serving::account_memory(deployment);
+  const int gpus = deployment.layout.gpus() * deployment.replicas;
+  return fmt::format(
+      "{}, {}, {} x {} ({}, {} replica{}), {}; {:.1f} of {:.1f} GB a GPU are weights, "
+      "KV for {} tokens a replica rank",
+      deployment.model.name, deployment.engine.name, gpus, deployment.node.gpu.name,
+      layout_text(deployment.layout), deployment.replicas, deployment.replicas == 1 ? "" : "s",
+      arrivals_text(scenario.serving.workload), memory.weights * 1e-9, memory.capacity * 1e-9,
+      memory.kv_tokens);
+}
+
+// The exit code for this file.
+int check_file(const std::string& file, const Invocation& invocation) {
+  try {
+    const Scenario scenario = load_with_warnings(file, invocation.home, {});
+    std::cout << fmt::format("{}: ok: {}\n", file, profile(scenario));
+    return kOk;
+  } catch (const sim::core::InputError& error) {
+    for (const auto& diagnostic : error.diagnostics()) {
+      fmt::print(stderr, "{}\n", sim::core::to_string(diagnostic));
+    }
+    return kBadInput;
+  } catch (const sim::core::InfeasibleError& error) {
+    fmt::print(stderr, "{}: {}\n", file, error.what());
+    return kInfeasible;
+  }
+}
+
+}  // namespace
+
+int check_command(const Invocation& invocation) {
+  CommandPage page;
+  page.synopsis = "check SCENARIO...";
+  page.about =
+      "Reads scenario files and everything they name, and prints every problem in one pass, or ok\n"
+      "and what the file describes. Nothing is simulated.\n";
+  page.examples = "  foretoken check scenarios/quickstart.yaml\n";
+  page.min_arguments = 1;
+  page.max_arguments = -1;
+  const auto line = parse(page, invocation);
+  if (!line) return kOk;
+  int worst = kOk;
+  for (const std::string& file : line->arguments) {
+    const int code = check_file(file, invocation);
+    // Bad input says more than infeasible: the file was not understood at all.
+    if (worst == kOk || code == kBadInput) worst = code == kOk ? worst : code;
+  }
+  return worst;
+}
+
+}  // namespace foretoken::analysis::app

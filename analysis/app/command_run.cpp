@@ -1,0 +1,236 @@
+// foretoken run: scenario -> simulation -> answer, and a directory with everything behind it.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+
+#include "analysis/app/command.hpp"
+#include "analysis/app/exit_code.hpp"
+#include "analysis/app/interrupt.hpp"
+#include "analysis/app/options.hpp"
+#include "analysis/app/progress.hpp"
+#include "analysis/app/session.hpp"
+#include "analysis/results_store.hpp"
+#include "analysis/summary.hpp"
+#include "analysis/terminal.hpp"
+#include "models/serving/serving.hpp"
+
+namespace foretoken::analysis::app {
+namespace {
+
+namespace fs = std::filesystem;
+namespace engine = sim::engine;
+namespace serving = models::serving;
+using scenarios::loader::Scenario;
+
+CommandPage run_page() {
+  CommandPage page;
+  page.synopsis = "run SCENARIO [options]";
+  page.about =
+      "Simulates the scenario and prints latency, throughput, power and cost, each with where it\n"
+      "comes from. Writes summary.json, run.h5, report.html, config.resolved.yaml and\n"
+      "manifest.json to the --out folder. A missed SLO is reported; with --require it is exit 5.\n";
+  page.examples =
+      "  foretoken run scenarios/quickstart.yaml\n"
+      "  foretoken run scenarios/quickstart.yaml --set deployment.replicas=2 --json\n"
+      "  foretoken run my.yaml --out runs/mine --require\n";
+  page.min_arguments = page.max_arguments = 1;
+  page.options.add_options()("out,o", po::value<std::string>()->value_name("DIR"),
+                             "folder of the results (default runs/NAME-HASH)")(
+      "no-files", "write no folder")("json", "print only the summary, as JSON")(
+      "set", po::value<std::vector<std::string>>()->composing()->value_name("PATH=VALUE"),
+      "replace one value of the scenario; may be repeated")(
+      "seed", po::value<std::uint64_t>()->value_name("N"),
+      "seed of the random streams (default 1)")("threads",
+                                                po::value<int>()->default_value(1)->value_name("N"),
+                                                "threads; the result does not depend on it")(
+      "executor", po::value<std::string>()->default_value("auto")->value_name("KIND"),
+      "auto, serial or threads")("require", "exit 5 if the SLO is missed")(
+      "time-limit", po::value<std::string>()->value_name("TIME"),
+      "stop after this much wall time, e.g. 30s; exit 6")(
+      "mem-limit", po::value<std::string>()->value_name("SIZE"),
+      "stop above this resident memory, e.g. 2GiB; exit 6")(
+      "progress", po::value<std::string>()->default_value("auto")->value_name("WHEN"),
+      "auto (a line on stderr if it is a terminal) or none")("verbose,v",
+                                                             "say on stderr what is being done");
+  return page;
+}
+
+engine::ExecutorKind executor_kind(const std::string& name, int threads) {
+  if (name == "auto") {
+    return threads > 1 ? engine::ExecutorKind::threads : engine::ExecutorKind::serial;
+  }
+  if (name == "serial") return engine::ExecutorKind::serial;
+  if (name == "threads") return engine::ExecutorKind::threads;
+  throw UsageError(fmt::format("unknown executor '{}'{}; it is auto, serial or threads", name,
+                               suggestion(name, {"auto", "serial", "threads"})));
+}
+
+engine::RunOptions run_options(const ParsedLine& line) {
+  engine::RunOptions options;
+  options.threads = line.get<int>("threads");
+  if (options.threads < 1) {
+    throw UsageError(fmt::format("--threads {}: must be at least 1", options.threads));
+  }
+  options.executor = executor_kind(line.get<std::string>("executor"), options.threads);
+  if (line.has("time-limit")) {
+    options.wall_limit_s = parse_seconds(line.get<std::string>("time-limit"), "time-limit");
+  }
+  if (line.has("mem-limit")) {
+    options.memory_limit_bytes = parse_bytes(line.get<std::string>("mem-limit"), "mem-limit");
+  }
+  return options;
+}
+
+bool progress_wanted(const ParsedLine& line) {
+  const std::string& when = line.get<std::string>("progress");
+  if (when != "auto" && when != "none") {
+    throw UsageError(fmt::format("--progress {}: it is auto or none", when));
+  }
+  return when == "auto";
+}
+
+// Simulated seconds until the last arrival, for the progress line; 0 = unknown.
+double expected_end_s(const serving::WorkloadSpec& workload) {
+  double end_s = 0.0;
+  if (const auto* trace = std::get_if<serving::TraceArrivals>(&workload.arrivals)) {
+    if (trace->requests && !trace->requests->empty()) {
+      end_s = 1e-12 * static_cast<double>(trace->requests->back().arrival_ps) / trace->rate_scale;
+    }
+  } else if (const auto* poisson = std::get_if<serving::PoissonArrivals>(&workload.arrivals)) {
+    if (workload.requests)
+      end_s = static_cast<double>(*workload.requests) / poisson->requests_per_s;
+  }
+  if (workload.duration) {
+    const double stated_s = workload.duration->seconds();
+    end_s = end_s > 0 ? std::min(end_s, stated_s) : stated_s;
+  }
+  return end_s;
+}
+
+std::vector<std::string> overrides_of(const ParsedLine& line) {
+  std::vector<std::string> overrides;
+  if (line.has("set")) overrides = line.get<std::vector<std::string>>("set");
+  for (const std::string& text : overrides) {
+    if (text.find('=') == std::string::npos) {
+      throw UsageError(fmt::format("--set {}: write PATH=VALUE, e.g. deployment.replicas=2", text));
+    }
+  }
+  if (line.has("seed")) {
+    overrides.push_back(fmt::format("seed={}", line.get<std::uint64_t>("seed")));
+  }
+  return overrides;
+}
+
+// Why the run ended before its last request, and the exit code for it; 0 = it did not.
+int early_end(engine::StopReason reason) {
+  switch (reason) {
+    case engine::StopReason::interrupted:
+      fmt::print(stderr, "foretoken: interrupted; what follows is partial\n");
+      return kInterrupted;
+    case engine::StopReason::time_limit:
+      fmt::print(stderr, "foretoken: --time-limit reached; what follows is partial\n");
+      return kLimitHit;
+    case engine::StopReason::memory_limit:
+      fmt::print(stderr, "foretoken: --mem-limit reached; what follows is partial\n");
+      return kLimitHit;
+    case engine::StopReason::drained:
+    case engine::StopReason::until:
+    case engine::StopReason::stopped:
+      break;
+  }
+  return kOk;
+}
+
+int exit_code(const ServingResult& result, const Metrics& metrics, bool require) {
+  if (const int early = early_end(result.run.reason); early != kOk) return early;
+  for (const std::string& error : result.conservation_errors) {
+    fmt::print(stderr, "foretoken: conservation check failed: {}\n", error);
+  }
+  if (!result.conservation_errors.empty()) {
+    fmt::print(stderr, "This is a bug. Please report it with the scenario and this line: {}\n",
+               version_line());
+    return kBug;
+  }
+  if (result.completed == 0) {
+    fmt::print(stderr, "foretoken: no request completed ({} arrived, {} rejected)\n",
+               result.arrived, result.rejected);
+    return kBadInput;
+  }
+  if (require && !metrics.slo.met) {
+    fmt::print(stderr, "foretoken: the SLO is missed and --require was given\n");
+    return kGateFailed;
+  }
+  return kOk;
+}
+
+struct Simulated {
+  Scenario scenario;
+  ServingResult result;
+  Metrics metrics;
+};
+
+Simulated simulate(Scenario scenario, engine::RunOptions options, const Invocation& invocation,
+                   const ParsedLine& line) {
+  auto calibration = load_calibration(invocation.home, scenario);
+  spdlog::info("{} tables of measurements loaded", calibration->tables.size());
+  ProgressLine progress(progress_wanted(line), expected_end_s(scenario.serving.workload));
+  options.progress = progress.callback();
+  const InterruptGuard interrupt;
+  options.interrupt = interrupt.flag();
+  ServingResult result = serving::simulate(scenario.serving, std::move(calibration), options);
+  spdlog::info("{} events in {:.3f} s", result.run.events, result.run.wall_s);
+  Metrics metrics = summarise(scenario, result);
+  return {std::move(scenario), std::move(result), std::move(metrics)};
+}
+
+RunInfo run_info(const Invocation& invocation, const ParsedLine& line,
+                 std::chrono::steady_clock::time_point start) {
+  RunInfo info;
+  info.version = FORETOKEN_VERSION;
+  info.replay_command = shell_quoted(invocation.argv);
+  info.threads = line.get<int>("threads");
+  info.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const ResourceUse used = resource_use();
+  info.cpu_s = used.cpu_s;
+  info.peak_rss_mib = used.peak_rss_mib;
+  return info;
+}
+
+}  // namespace
+
+int run_command(const Invocation& invocation) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto line = parse(run_page(), invocation);
+  if (!line) return kOk;
+  spdlog::set_level(line->has("verbose") ? spdlog::level::info : spdlog::level::warn);
+  const bool files = !line->has("no-files");
+  if (!files && line->has("out")) throw UsageError("--out and --no-files exclude each other");
+
+  engine::RunOptions options = run_options(*line);
+
+  Scenario scenario = load_with_warnings(line->arguments[0], invocation.home, overrides_of(*line));
+  if (line->has("require") && scenario.slo.empty()) {
+    throw UsageError("--require was given but the scenario states no slo");
+  }
+  const fs::path directory =
+      line->has("out") ? fs::path(line->get<std::string>("out")) : default_run_directory(scenario);
+  if (files) check_writable(directory);  // before the work, not after it
+
+  const Simulated run = simulate(std::move(scenario), std::move(options), invocation, *line);
+  const int code = exit_code(run.result, run.metrics, line->has("require"));
+  const RunInfo info = run_info(invocation, *line, start);
+  if (files) write_run(directory, run.scenario, run.result, run.metrics, info);
+  if (line->has("json")) {
+    std::cout << summary_json(run.scenario, run.result, run.metrics, info);
+  } else {
+    TerminalOptions terminal;
+    if (files) terminal.report = directory / "report.html";
+    std::cout << terminal_answer(run.scenario, run.result, run.metrics, info, terminal);
+  }
+  return code;
+}
+
+}  // namespace foretoken::analysis::app

@@ -1,0 +1,25 @@
+// foretoken schema: the JSON Schema of scenario files.
+#include <iostream>
+
+#include "analysis/app/command.hpp"
+#include "analysis/app/exit_code.hpp"
+#include "analysis/app/options.hpp"
+#include "scenarios/loader/scenario.hpp"
+
+namespace foretoken::analysis::app {
+
+int schema_command(const Invocation& invocation) {
+  CommandPage page;
+  page.synopsis = "schema";
+  page.about =
+      "Prints the JSON Schema of scenario files. Editors that know YAML complete and check with "
+      "it.\n";
+  page.examples = "  foretoken schema > foretoken.schema.json\n";
+  if (!parse(page, invocation)) return kOk;
+  std::string schema = scenarios::loader::json_schema();
+  if (schema.empty() || schema.back() != '\n') schema += '\n';
+  std::cout << schema;
+  return kOk;
+}
+
+}  // namespace foretoken::analysis::app

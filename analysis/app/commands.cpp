@@ -1,0 +1,51 @@
+#include <fmt/format.h>
+
+#include "analysis/app/command.hpp"
+
+namespace foretoken::analysis::app {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> kCommands = {
+      {"run", "predict", "simulate a scenario and print what to expect of it", run_command},
+      {"estimate", "predict", "memory and step time in closed form, operator by operator",
+       estimate_command},
+      {"check", "prepare", "look for mistakes in scenario files without running them",
+       check_command},
+      {"list", "prepare", "models, hardware, engines, policies or workloads in the catalogue",
+       list_command},
+      {"schema", "prepare", "JSON Schema of scenario files, for editors", schema_command},
+      {"validate", "trust", "predicted against measured", validate_command},
+      {"calibrate", "trust", "build the calibration file from measurements", calibrate_command},
+      {"bench", "trust", "speed of the simulator itself", bench_command},
+      {"help", "more", "units, metrics, exit-codes, or a command", help_command},
+  };
+  return kCommands;
+}
+
+std::string version_line() {
+  return fmt::format("foretoken {} ({}, {})", FORETOKEN_VERSION, FORETOKEN_BUILD_TYPE,
+                     FORETOKEN_COMPILER);
+}
+
+std::string overview() {
+  std::string page =
+      "foretoken: latency, throughput, power and cost of a DeepSeek deployment,\n"
+      "predicted before the hardware is bought.\n\n"
+      "usage: foretoken COMMAND [arguments] [options]\n";
+  std::string_view group;
+  for (const Command& command : commands()) {
+    if (command.group != group) page += fmt::format("\n{}:\n", command.group);
+    group = command.group;
+    page += fmt::format("  {:<10} {}\n", command.name, command.summary);
+  }
+  page +=
+      "\nexamples:\n"
+      "  foretoken run scenarios/quickstart.yaml\n"
+      "  foretoken run scenarios/quickstart.yaml --set hardware.node=hgx-h100 --out runs/h100\n"
+      "  foretoken validate kernels\n"
+      "\n'foretoken COMMAND --help' shows a command's options; 'foretoken --version' the "
+      "version.\n";
+  return page;
+}
+
+}  // namespace foretoken::analysis::app

@@ -1,0 +1,63 @@
+#include "analysis/app/session.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+
+#include "scenarios/loader/calibration_file.hpp"
+
+namespace foretoken::analysis::app {
+namespace {
+
+namespace loader = scenarios::loader;
+namespace fs = std::filesystem;
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+}
+
+}  // namespace
+
+loader::Scenario load_with_warnings(const fs::path& file, const fs::path& home,
+                                    const std::vector<std::string>& overrides) {
+  loader::Scenario scenario = loader::load_scenario(file, loader::Catalogue(home), overrides);
+  for (const auto& warning : scenario.warnings) {
+    fmt::print(stderr, "{}\n", sim::core::to_string(warning));
+  }
+  return scenario;
+}
+
+fs::path calibration_file(const fs::path& home) { return home / "validation" / "calibration.h5"; }
+
+std::shared_ptr<const models::kernels::Calibration> load_calibration(
+    const fs::path& home, const loader::Scenario& scenario) {
+  return loader::read_calibration(calibration_file(home),
+                                  scenario.serving.deployment.node.gpu.tables);
+}
+
+ResourceUse resource_use() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return {seconds(usage.ru_utime) + seconds(usage.ru_stime),
+          static_cast<double>(usage.ru_maxrss) / 1024.0};
+}
+
+std::string shell_quoted(const std::vector<std::string>& argv) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  std::string line;
+  for (const std::string& word : argv) {
+    if (!line.empty()) line += ' ';
+    if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) {
+      line += word;
+      continue;
+    }
+    line += '\'';
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  return line;
+}
+
+}  // namespace foretoken::analysis::app
