@@ -1,0 +1,76 @@
+#pragma once
+// Fluid flows over shared links in time: rates follow max-min fairness, bytes drain at those
+// rates, and the earliest completion is always known. A flow first waits for its path's latency,
+// then occupies its links until its last byte has left.
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/core/time.hpp"
+#include "sim/net/max_min.hpp"
+
+namespace foretoken::sim::net {
+
+using core::Duration;
+using core::Time;
+
+class FlowNetwork {
+ public:
+  LinkId add_link(double capacity_bytes_per_s);
+  // Degrades or restores a link; rates of flows in flight follow from `now` on.
+  void set_capacity(LinkId link, double capacity_bytes_per_s, Time now);
+
+  // Starts `bytes` (positive) over the links at `now`; `tag` is handed back on completion.
+  FlowId start(std::span<const LinkId> links, double bytes, double cap_bytes_per_s, Time now,
+               std::uint64_t tag);
+  // Ends a flow early; returns the bytes that had not left.
+  double abort(FlowId flow, Time now);
+
+  // When the next flow ends if nothing else changes; Time::never() if none is in flight.
+  [[nodiscard]] Time next_completion();
+  // Ends every flow due at or before `now` (which must not pass over an earlier completion).
+  struct Completion {
+    FlowId flow;
+    std::uint64_t tag;
+  };
+  std::span<const Completion> complete(Time now);
+
+  [[nodiscard]] double rate(FlowId flow);
+  [[nodiscard]] std::size_t in_flight() const { return heap_.size(); }
+  [[nodiscard]] std::size_t link_count() const { return solver_.link_count(); }
+  // Bytes that have left over a link up to `now`: the integral of its load.
+  [[nodiscard]] double bytes_carried(LinkId link, Time now);
+  [[nodiscard]] std::uint64_t starts_and_ends() const { return starts_and_ends_; }
+
+ private:
+  struct Transfer {
+    double remaining = 0.0;  // bytes at `since`
+    Time since;
+    Time due;  // completion at the present rate
+    double rate = 0.0;
+    std::uint64_t tag = 0;
+    std::uint32_t heap_at = UINT32_MAX;
+    std::uint32_t first_link = 0, link_count = 0;  // into path_
+  };
+
+  void refresh(Time now);
+  void set_due(std::uint32_t flow, Time due);
+  void sift_up(std::uint32_t at);
+  void sift_down(std::uint32_t at);
+  void heap_remove(std::uint32_t flow);
+  void settle(std::uint32_t flow, Time now);
+  void forget(std::uint32_t flow);
+  [[nodiscard]] bool before(std::uint32_t a, std::uint32_t b) const;
+
+  MaxMinSolver solver_;
+  std::vector<Transfer> transfers_;         // by flow id
+  std::vector<std::vector<LinkId>> paths_;  // by flow id
+  std::vector<double> carried_;             // by link, by flows already settled
+  std::vector<std::uint32_t> heap_;         // flow ids, 4-ary, earliest completion first
+  std::vector<Completion> completions_;
+  bool stale_ = false;  // flows came or went since the last solve
+  Time changed_at_;
+  std::uint64_t starts_and_ends_ = 0;
+};
+
+}  // namespace foretoken::sim::net

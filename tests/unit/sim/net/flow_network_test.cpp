@@ -1,0 +1,71 @@
+#include "sim/net/flow_network.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <limits>
+
+using namespace foretoken::sim::net;
+
+namespace {
+constexpr double kNoCap = std::numeric_limits<double>::infinity();
+Time ms(std::int64_t n) { return Time::from_ps(n * 1'000'000'000); }
+}  // namespace
+
+TEST_CASE("a short flow slows a long one while both are in flight") {
+  // Link of 1,000 B/s. A: 1,000 B at t = 0. B: 250 B at t = 500 ms.
+  // Until 500 ms A moves 500 B. Then 500 B/s each: B ends at 1,000 ms, A has 250 B left and the
+  // whole link: it ends at 1,250 ms.
+  FlowNetwork net;
+  const LinkId link = net.add_link(1000);
+  net.start({{link}}, 1000, kNoCap, ms(0), 1);
+  CHECK(net.next_completion() == ms(1000));
+  const FlowId b = net.start({{link}}, 250, kNoCap, ms(500), 2);
+  CHECK(net.rate(b) == 500);
+  CHECK(net.next_completion() == ms(1000));
+  auto done = net.complete(ms(1000));
+  REQUIRE(done.size() == 1);
+  CHECK(done[0].tag == 2);
+  CHECK(net.next_completion() == ms(1250));
+  done = net.complete(ms(1250));
+  REQUIRE(done.size() == 1);
+  CHECK(done[0].tag == 1);
+  CHECK(net.next_completion() == Time::never());
+  CHECK(net.in_flight() == 0);
+  CHECK(net.starts_and_ends() == 4);
+  // Bytes in equal bytes out.
+  CHECK(net.bytes_carried(link, ms(1250)) == Approx(1250).epsilon(1e-12));
+}
+
+TEST_CASE("equal flows end together, in the order of their tags") {
+  // Two flows of 100 B on 100 B/s: both at 2 s.
+  FlowNetwork net;
+  const LinkId link = net.add_link(100);
+  net.start({{link}}, 100, kNoCap, ms(0), 9);
+  net.start({{link}}, 100, kNoCap, ms(0), 3);
+  CHECK(net.next_completion() == ms(2000));
+  const auto done = net.complete(ms(2000));
+  REQUIRE(done.size() == 2);
+  CHECK(done[0].tag == 3);
+  CHECK(done[1].tag == 9);
+}
+
+TEST_CASE("an aborted flow gives back what it had not sent and frees the link") {
+  // 1,000 B at 100 B/s, aborted after 4 s: 600 B left. The other flow, at 50 B/s so far (200 B
+  // sent of 500), has the link alone: 300 B more take 3 s.
+  FlowNetwork net;
+  const LinkId wide = net.add_link(150);
+  const FlowId a = net.start({{wide}}, 1000, 100, ms(0), 1);
+  net.start({{wide}}, 500, 50, ms(0), 2);
+  CHECK(net.abort(a, ms(4000)) == Approx(600));
+  CHECK(net.next_completion() == ms(10000));  // still capped at 50 B/s
+  net.set_capacity(wide, 25, ms(4000));       // the link degrades: 300 B at 25 B/s
+  CHECK(net.next_completion() == ms(16000));
+}
+
+TEST_CASE("a flow that would take longer than the clock's range never ends") {
+  FlowNetwork net;
+  const LinkId link = net.add_link(1e-9);
+  net.start({{link}}, 1e6, kNoCap, ms(0), 1);
+  CHECK(net.next_completion() == Time::never());
+  CHECK(net.in_flight() == 1);
+}
