@@ -1,0 +1,249 @@
+// Request table and accounts of a run -> Metrics.
+#include <algorithm>
+#include <cmath>
+
+#include "analysis/slo.hpp"
+#include "analysis/statistics.hpp"
+
+namespace foretoken::analysis {
+namespace {
+
+using models::serving::RequestOutcome;
+using models::serving::RequestTable;
+using sim::core::Provenance;
+
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+struct Window {
+  double start_s, end_s;
+  [[nodiscard]] bool holds(double t) const { return t >= start_s && t <= end_s; }
+};
+
+// Latencies of the requests that arrived in the window, and how many met which end.
+RequestLatencies collect_latencies(const RequestTable& r, const Window& window, Metrics& m) {
+  RequestLatencies all;
+  std::vector<double> ttft, tpot, e2el, queueing, prefill, decode;
+  for (std::size_t i = 0; i < r.size(); ++i) {
+    if (!window.holds(r.arrival_s[i])) continue;
+    ++m.arrived;
+    if (r.outcome[i] != RequestOutcome::completed) {
+      ++(r.outcome[i] == RequestOutcome::rejected ? m.rejected : m.unfinished);
+      for (auto* column : {&all.ttft_s, &all.tpot_s, &all.e2el_s}) column->push_back(kInfinite);
+      continue;
+    }
+    ++m.completed;
+    const double first = r.first_token_s[i] - r.arrival_s[i];
+    const double generating = r.last_token_s[i] - r.first_token_s[i];
+    const bool several = r.output_tokens[i] >= 2;
+    const double between = several ? generating / (r.output_tokens[i] - 1) : 0.0;
+    all.ttft_s.push_back(first);
+    all.tpot_s.push_back(between);
+    all.e2el_s.push_back(r.last_token_s[i] - r.arrival_s[i]);
+    if (several) tpot.push_back(between);
+    queueing.push_back(r.scheduled_s[i] - r.arrival_s[i]);
+    prefill.push_back(r.first_token_s[i] - r.scheduled_s[i]);
+    decode.push_back(generating);
+  }
+  for (std::size_t i = 0; i < all.e2el_s.size(); ++i) {
+    if (!std::isfinite(all.e2el_s[i])) continue;
+    ttft.push_back(all.ttft_s[i]);
+    e2el.push_back(all.e2el_s[i]);
+  }
+  m.ttft = describe(std::move(ttft));
+  m.tpot = describe(std::move(tpot));
+  m.e2el = describe(std::move(e2el));
+  m.queueing = describe(std::move(queueing));
+  m.prefill = describe(std::move(prefill));
+  m.decode = describe(std::move(decode));
+  return all;
+}
+
+void count_work(const RequestTable& r, const Window& window, Metrics& m) {
+  double busy = 0.0;
+  std::vector<double> arrivals, ends;
+  for (std::size_t i = 0; i < r.size(); ++i) {
+    if (r.outcome[i] != RequestOutcome::completed) continue;
+    arrivals.push_back(r.arrival_s[i]);
+    ends.push_back(r.last_token_s[i]);
+    busy += std::max(
+        0.0, std::min(window.end_s, r.last_token_s[i]) - std::max(window.start_s, r.arrival_s[i]));
+    if (!window.holds(r.last_token_s[i])) continue;
+    ++m.finished_in_window;
+    m.input_tokens += r.input_tokens[i];
+    m.output_tokens += r.output_tokens[i];
+  }
+  if (m.window_s > 0) m.mean_concurrency = busy / m.window_s;
+  // Requests in flight over half-open [arrival, last token), ends before starts on a tie.
+  std::sort(arrivals.begin(), arrivals.end());
+  std::sort(ends.begin(), ends.end());
+  std::size_t ended = 0;
+  for (std::size_t i = 0; i < arrivals.size(); ++i) {
+    while (ended < ends.size() && ends[ended] <= arrivals[i]) ++ended;
+    m.peak_concurrency = std::max(m.peak_concurrency, static_cast<std::int64_t>(i + 1 - ended));
+  }
+}
+
+// Mean over the part of each bin that lies in the window.
+double window_mean(const std::vector<double>& bins, double bin_s, const Window& window) {
+  double sum = 0.0, weight = 0.0;
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    const double from = static_cast<double>(i) * bin_s;
+    const double w = std::min(window.end_s, from + bin_s) - std::max(window.start_s, from);
+    if (w <= 0) continue;
+    sum += w * bins[i];
+    weight += w;
+  }
+  return weight > 0 ? sum / weight : kMissing;
+}
+
+double window_peak(const std::vector<double>& bins, double bin_s, const Window& window) {
+  double peak = kMissing;
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    const double from = static_cast<double>(i) * bin_s;
+    if (from >= window.end_s || from + bin_s <= window.start_s) continue;
+    if (std::isnan(peak) || bins[i] > peak) peak = bins[i];
+  }
+  return peak;
+}
+
+void account_series(const ServingResult& result, const Window& window, Metrics& m) {
+  const auto& s = result.series;
+  m.mean_kv_used = window_mean(s.kv_used_fraction, s.bin_s, window);
+  m.peak_kv_used = window_peak(s.kv_used_fraction, s.bin_s, window);
+  m.mean_running = window_mean(s.running, s.bin_s, window);
+  m.mean_waiting = window_mean(s.waiting, s.bin_s, window);
+  m.peak_waiting = window_peak(s.waiting, s.bin_s, window);
+  const auto& t = result.time;
+  const double busy =
+      t.gemm_s + t.attention_s + t.experts_s + t.communication_s + t.elementwise_s + t.host_s;
+  if (busy + t.idle_s > 0) m.idle_share = t.idle_s / (busy + t.idle_s);
+}
+
+PerGpu per_gpu(std::int64_t tokens, const Metrics& m) {
+  PerGpu out;
+  out.numerator = static_cast<double>(tokens);
+  out.gpu_seconds = m.window_s * m.gpus;
+  if (out.gpu_seconds > 0) out.value = out.numerator / out.gpu_seconds;
+  return out;
+}
+
+// An open-loop deployment with slack serves what is offered whatever its speed: only the drain
+// after the last arrival scales with the step time. Saturated or closed loop, all of it does.
+Figure throughput_trust(const ServingResult& result, const Metrics& m) {
+  Figure out;
+  out.provenance = result.latency_provenance;
+  const double error = result.latency_relative_error;
+  const bool slack = !m.closed_loop && m.idle_share > error;
+  if (!slack || result.requests.size() == 0 || m.window_s <= 0) {
+    out.relative_error = error;
+    out.basis = "set by the step time";
+    return out;
+  }
+  const double last =
+      *std::max_element(result.requests.arrival_s.begin(), result.requests.arrival_s.end());
+  const double drain = std::clamp((result.window_end_s - last) / m.window_s, 0.0, 1.0);
+  out.relative_error = error * drain;
+  out.basis = "set by the offered load; only the drain after the last arrival depends on speed";
+  return out;
+}
+
+void account_energy(const Scenario& scenario, const ServingResult& result, Metrics& m) {
+  EnergyFigures& e = m.energy;
+  e.pue = scenario.cost.pue;
+  e.window_j_gpu = result.energy.gpu_j;
+  e.window_j_server = result.energy.server_j;
+  e.window_j_facility = result.energy.server_j * e.pue;
+  e.mean_gpu_watts = result.energy.mean_gpu_watts;
+  e.peak_gpu_watts = result.energy.peak_gpu_watts;
+  if (m.window_s > 0) {
+    e.mean_server_watts = e.window_j_server / m.window_s;
+    e.mean_facility_watts = e.window_j_facility / m.window_s;
+  }
+  if (m.output_tokens > 0) {
+    const auto tokens = static_cast<double>(m.output_tokens);
+    e.j_per_output_token_gpu = e.window_j_gpu / tokens;
+    e.j_per_output_token_server = e.window_j_server / tokens;
+    e.j_per_output_token_facility = e.window_j_facility / tokens;
+  }
+}
+
+bool price_is_the_users(const Scenario& scenario) {
+  const std::string file = scenario.file.filename().string();
+  return std::any_of(scenario.resolved.begin(), scenario.resolved.end(), [&](const auto& v) {
+    const bool price =
+        v.path.rfind("cost.", 0) == 0 &&
+        (v.path.find("price") != std::string::npos || v.path.find("gpu_hour") != std::string::npos);
+    return price && (v.origin.rfind(file, 0) == 0 || v.origin == "--set");
+  });
+}
+
+void account_cost(const Scenario& scenario, Metrics& m) {
+  const bool work = m.output_tokens > 0 && m.window_s > 0;
+  m.cost = models::cost::cost_of_run(
+      scenario.cost, m.nodes, m.gpus, work ? m.energy.mean_facility_watts : 0.0,
+      work ? m.output_rate.value : 0.0, work ? m.total_rate.value : 0.0);
+  if (!work) {
+    m.cost.cny_per_million_output_tokens = m.cost.usd_per_million_output_tokens = kMissing;
+    m.cost.cny_per_million_total_tokens = m.cost.usd_per_million_total_tokens = kMissing;
+  }
+  m.money = m.throughput;
+  const bool stated = price_is_the_users(scenario);
+  m.money.provenance = stated ? sim::core::weakest(m.throughput.provenance, m.power.provenance)
+                              : Provenance::assumed;
+  m.money.basis = stated
+                      ? "price stated in the scenario; error of the throughput alone"
+                      : "price from a dated card, not a quotation; error of the throughput alone";
+}
+
+void set_trust(const ServingResult& result, Metrics& m) {
+  m.latency = {m.ttft.p50, result.latency_provenance, result.latency_relative_error,
+               "operator times weighted by their share of the step time"};
+  m.throughput = throughput_trust(result, m);
+  m.kv = m.latency;
+  m.kv.value = m.mean_kv_used;
+  m.kv.basis = "follows the time requests stay (Little's law)";
+  m.power = {m.energy.mean_gpu_watts, result.energy.provenance, std::nullopt,
+             "component power model over the simulated activity"};
+  m.energy_figure = m.power;
+  m.energy_figure.value = m.energy.j_per_output_token_facility;
+}
+
+}  // namespace
+
+Metrics summarise(const Scenario& scenario, const ServingResult& result) {
+  const auto& deployment = scenario.serving.deployment;
+  const Window window{result.window_start_s, result.window_end_s};
+  Metrics m;
+  m.name = scenario.name;
+  m.gpus = deployment.layout.gpus() * deployment.replicas;
+  m.nodes = deployment.nodes;
+  m.window_s = std::max(0.0, window.end_s - window.start_s);
+  m.closed_loop = std::holds_alternative<models::serving::ClosedLoopArrivals>(
+      scenario.serving.workload.arrivals);
+
+  const RequestLatencies requests = collect_latencies(result.requests, window, m);
+  count_work(result.requests, window, m);
+  account_series(result, window, m);
+  account_energy(scenario, result, m);
+  set_trust(result, m);
+
+  m.request_rate = m.output_rate = m.total_rate = m.throughput;
+  if (m.window_s > 0) {
+    m.request_rate.value = static_cast<double>(m.finished_in_window) / m.window_s;
+    m.output_rate.value = static_cast<double>(m.output_tokens) / m.window_s;
+    m.total_rate.value = static_cast<double>(m.input_tokens + m.output_tokens) / m.window_s;
+  }
+  m.throughput.value = m.output_rate.value;
+  m.output_per_gpu = per_gpu(m.output_tokens, m);
+  m.input_per_gpu = per_gpu(m.input_tokens, m);
+  m.total_per_gpu = per_gpu(m.input_tokens + m.output_tokens, m);
+  m.tokens_per_s_per_user_p50 = 1.0 / m.tpot.p50;
+  m.tokens_per_s_per_user_p99 = 1.0 / m.tpot.p99;
+  m.slo = judge_slo(scenario.slo, requests, m.ttft, m.tpot, m.e2el, m.rejected + m.unfinished,
+                    result.latency_relative_error, m.window_s);
+  account_cost(scenario, m);
+  m.money.value = m.cost.cny_per_million_output_tokens;
+  return m;
+}
+
+}  // namespace foretoken::analysis
