@@ -1,6 +1,7 @@
 #pragma once
 // GPU power = idle + tensor + memory + link activity, clipped by the board limit.
 #include "models/hardware/hardware.hpp"
+#include "sim/core/provenance.hpp"
 
 namespace foretoken::models::power {
 
@@ -17,9 +18,16 @@ struct PowerModel {
   double tensor = 0.0;
   double memory = 0.0;
   double link = 0.0;
-  double busy = 0.0;   // any kernel running at all
+  double busy = 0.0;     // any kernel running at all
+  double ceiling = 1.0;  // share of tdp that the power regulator holds on average
+  // How far the coefficients can be trusted, and the mean absolute error found with models left
+  // out.
+  sim::core::Provenance provenance = sim::core::Provenance::assumed;
+  double relative_error = 0.0;
 };
 
+// Mean watts of one GPU over a span of which `busy_share` has a kernel running; `activity` is over
+// the whole span. The limit acts while the GPU is busy, not on the average with idle time.
 hardware::Watts gpu_power(const hardware::GpuSpec& gpu, const PowerModel& model,
                           const Activity& activity, double busy_share);
 
