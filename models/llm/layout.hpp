@@ -13,6 +13,9 @@ struct Layout {
   int pipeline = 1;
   int data_attention = 1;  // data parallelism of attention (each rank holds its own KV)
   int expert = 1;          // expert parallelism
+  int redundant_experts = 0;    // extra copies of hot experts, spread over the expert ranks
+  int gpus_per_node = 0;        // where groups cross nodes; 0: everything is in one node
+  bool uneven_stages = false;   // pipeline stages may differ by one layer
   [[nodiscard]] int gpus() const { return tensor * pipeline * data_attention; }
   [[nodiscard]] int moe_tensor() const { return tensor * data_attention / expert; }
 };
@@ -22,6 +25,18 @@ struct Precision {
   DType kv = DType::bf16;
   DType activations = DType::bf16;
 };
+
+// Which part of the model a matrix belongs to: engines quantise some parts and not others.
+enum class WeightRole { attention, indexer, dense_mlp, shared_expert, expert, router, embedding, head };
+// The format in which that part is held when the deployment says `precision.weights`: checkpoints
+// leave embedding, head, router and norms in 16 bits; mxfp4 covers the experts alone (gpt-oss);
+// nvfp4 leaves latent attention in 16 bits (the published R1 FP4 checkpoint is near 400 GB, which
+// only 16-bit attention matches).
+WeightFormat weight_format(const ModelSpec& model, const Precision& precision, WeightRole role);
+
+// Layers of each pipeline stage. What does not divide goes one layer each to the stages before the
+// last, which holds the head as well (vLLM's rule).
+std::vector<int> stage_layers(int layers, int pipeline);
 
 // Every rule the layout breaks, in words that name the divisor; empty = fine.
 std::vector<std::string> layout_errors(const ModelSpec& model, const Layout& layout);

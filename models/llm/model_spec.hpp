@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/hardware/hardware.hpp"
@@ -39,8 +40,9 @@ struct AttentionSpec {
   bool qkv_bias = false;
   bool output_bias = false;
   bool qk_norm = false;
+  bool sinks = false;               // one learned logit a head that takes part in the softmax
   int sliding_window = 0;           // 0 = none
-  int full_attention_every = 1;     // with a window: one layer in this many attends fully
+  int full_attention_every = 1;     // with a window: one layer in this many attends fully; 0: none
   std::optional<MlaSpec> mla;
   std::optional<SparseIndexSpec> sparse;
 };
@@ -85,7 +87,15 @@ struct ParameterCount {
 };
 ParameterCount count_parameters(const ModelSpec& model);
 
-// Bytes of KV cache one token occupies over all layers (MLA: latent + rope, not per head).
+// Layers with routed experts, and those without.
+int moe_layers(const ModelSpec& model);
+int dense_layers(const ModelSpec& model);
+// Layers that attend to everything; the others see `sliding_window` tokens.
+int full_attention_layers(const ModelSpec& model);
+
+// Bytes of KV cache one token occupies over all layers (MLA: latent + rope, not per head; sparse
+// attention: the keys of its index as well). Layers with a window count as long as the token is
+// inside it, so that this is the pool's cost of a token, not its mean over a long prompt.
 double kv_bytes_per_token(const ModelSpec& model, DType kv);
 
 }  // namespace foretoken::models::llm

@@ -3,6 +3,11 @@
 // that depend on few numbers each, so that a simulator can tabulate each part once:
 //   step = dense(tokens, sequences) + decode_attention(batch, context)
 //        + sum over chunks of prefill_attention(tokens, context) + communication(tokens)
+//
+// The lists cover one pass through the whole replica: with pipeline stages, one GPU of each stage
+// in turn (a stage's share is about 1/pipeline). Matrix products of quantised formats include the
+// quantisation of their input, as the measured tables do.
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -74,7 +79,7 @@ using OperatorShape = std::variant<GemmOp, PrefillAttentionOp, DecodeAttentionOp
 
 struct Operator {
   std::string name;      // e.g. "qkv_proj", "experts", "o_proj.all_reduce"
-  double repeat = 1;     // times per step on this GPU (layers)
+  double repeat = 1;     // times in one pass (layers)
   OperatorShape shape;
 };
 

@@ -1,0 +1,78 @@
+#include "models/llm/operators.hpp"
+
+namespace foretoken::models::llm {
+namespace {
+
+struct Communication {
+  const Layout& layout;
+  DType dtype;
+  std::vector<Operator> out;
+
+  void add(const char* name, double repeat, CollectiveKind kind, double bytes, int gpus) {
+    if (gpus < 2 || repeat <= 0 || bytes <= 0) return;
+    const bool crosses = layout.gpus_per_node > 0 && gpus > layout.gpus_per_node;
+    out.push_back({name, repeat, CollectiveOp{kind, bytes, gpus, dtype, crosses}});
+  }
+};
+
+// Boundaries between stages that lie between two nodes, GPUs being numbered stage by stage.
+int crossing_boundaries(const Layout& layout) {
+  if (layout.gpus_per_node <= 0) return 0;
+  const int stage = layout.tensor * layout.data_attention;
+  int crossing = 0;
+  for (int s = 1; s < layout.pipeline; ++s) {
+    const int before = (s * stage - 1) / layout.gpus_per_node;
+    if (before != s * stage / layout.gpus_per_node || stage > layout.gpus_per_node) ++crossing;
+  }
+  return crossing;
+}
+
+// Hidden state and residual go to the next stage; each tensor rank sends its share and the
+// receiving ranks gather (vLLM's and SGLang's way).
+void stage_transfers(Communication& comm, double row) {
+  const auto& layout = comm.layout;
+  if (layout.pipeline < 2) return;
+  const int crossing = crossing_boundaries(layout);
+  const double share = 2 * row / layout.tensor;
+  const auto send = [&](int repeat, bool inter_node) {
+    if (repeat > 0)
+      comm.out.push_back(
+          {inter_node ? "stage.send.inter_node" : "stage.send", static_cast<double>(repeat),
+           CollectiveOp{CollectiveKind::send_recv, share, 2, comm.dtype, inter_node}});
+  };
+  send(layout.pipeline - 1 - crossing, false);
+  send(crossing, true);
+  comm.add("stage.all_gather", layout.pipeline - 1, CollectiveKind::all_gather, 2 * row,
+           layout.tensor);
+}
+
+}  // namespace
+
+std::vector<Operator> communication_operators(const ModelSpec& model, const Layout& layout,
+                                              const Precision& precision, std::int64_t tokens) {
+  // Sums travel in 16 bits even where activations are quantised for the products.
+  const DType wide = precision.activations == DType::fp16 ? DType::fp16 : DType::bf16;
+  Communication comm{layout, wide, {}};
+  if (tokens <= 0) return {};
+  const double row = static_cast<double>(tokens) * model.hidden * 2.0;
+  const int tensor = layout.tensor;
+  const int group = tensor * layout.data_attention;
+  const auto reduce = CollectiveKind::all_reduce;
+  comm.add("embedding.all_reduce", 1, reduce, row, tensor);
+  comm.add("o_proj.all_reduce", model.layers, reduce, row, tensor);
+  comm.add("mlp.all_reduce", dense_layers(model), reduce, row, tensor);
+  const int routed = moe_layers(model);
+  if (layout.data_attention == 1) {
+    // Every rank holds all tokens: one sum joins the partial or absent outputs of the experts.
+    comm.add("experts.all_reduce", routed, reduce, row, tensor);
+  } else {
+    comm.add("experts.all_gather", routed, CollectiveKind::all_gather, row * layout.data_attention,
+             group);
+    comm.add("experts.reduce_scatter", routed, CollectiveKind::reduce_scatter,
+             row * layout.data_attention, group);
+  }
+  stage_transfers(comm, row);
+  return std::move(comm.out);
+}
+
+}  // namespace foretoken::models::llm
