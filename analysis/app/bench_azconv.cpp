@@ -1,0 +1,82 @@
+// AZ-CONV-4: the public trace that other serving simulators are timed with.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "analysis/app/bench.hpp"
+#include "analysis/app/exit_code.hpp"
+#include "analysis/app/options.hpp"
+#include "analysis/app/session.hpp"
+#include "models/serving/serving.hpp"
+#include "sim/core/error.hpp"
+
+namespace foretoken::analysis::app {
+namespace {
+
+CommandPage azconv_page() {
+  CommandPage page;
+  page.synopsis = "bench azconv [options]";
+  page.about =
+      "Azure conversation trace of 2023, 19,366 requests of at most 4,096 tokens, Llama-2-7B on\n"
+      "A100-80GB, chunked prefill of 512 tokens a step, 128 sequences. With --replicas N the\n"
+      "arrivals come N/4 times as fast. CPU and memory are of the whole process, loading "
+      "included.\n";
+  page.options.add_options()("replicas", po::value<int>()->default_value(4)->value_name("N"),
+                             "replicas, round robin")(
+      "threads", po::value<int>()->default_value(1)->value_name("N"), "threads")(
+      "json", "one JSON object (the only format)");
+  return page;
+}
+
+int positive(const ParsedLine& line, const char* name) {
+  const int value = line.get<int>(name);
+  if (value < 1) throw UsageError(fmt::format("--{} {}: must be at least 1", name, value));
+  return value;
+}
+
+}  // namespace
+
+int bench_azconv(const Invocation& invocation) {
+  const auto line = parse(azconv_page(), invocation);
+  if (!line) return kOk;
+  const int replicas = positive(*line, "replicas");
+  sim::engine::RunOptions options;
+  options.threads = positive(*line, "threads");
+  if (options.threads > 1) options.executor = sim::engine::ExecutorKind::threads;
+
+  const auto scenario =
+      load_with_warnings(invocation.home / "scenarios" / "bench" / "azconv.yaml", invocation.home,
+                         {fmt::format("deployment.replicas={}", replicas),
+                          fmt::format("hardware.nodes={}", (replicas + 7) / 8),
+                          fmt::format("workload.arrivals.rate_scale={}", replicas / 4.0)});
+  auto calibration = load_calibration(invocation.home, scenario);
+  const double loaded_cpu_s = resource_use().cpu_s;
+  const auto start = std::chrono::steady_clock::now();
+  const auto result = models::serving::simulate(scenario.serving, std::move(calibration), options);
+  const double wall_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const ResourceUse used = resource_use();
+  if (!result.conservation_errors.empty()) throw std::logic_error(result.conservation_errors[0]);
+
+  const auto steps = static_cast<double>(result.total_steps);
+  const auto completed = static_cast<double>(result.completed);
+  const nlohmann::ordered_json json = {{"bench", "azconv"},
+                                       {"replicas", replicas},
+                                       {"threads", options.threads},
+                                       {"cpu_s", used.cpu_s},
+                                       {"load_cpu_s", loaded_cpu_s},
+                                       {"wall_s", wall_s},
+                                       {"peak_rss_mib", used.peak_rss_mib},
+                                       {"requests", result.completed},
+                                       {"steps", result.total_steps},
+                                       {"steps_per_s", steps / wall_s},
+                                       {"requests_per_s", completed / wall_s},
+                                       {"events", result.run.events},
+                                       {"hash", fmt::format("{:016x}", result.run.hash)}};
+  std::cout << json.dump(2) << '\n';
+  return result.completed > 0 ? kOk : kBadInput;
+}
+
+}  // namespace foretoken::analysis::app
