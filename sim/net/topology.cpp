@@ -1,0 +1,79 @@
+#include "sim/net/topology.hpp"
+
+#include <algorithm>
+#include <boost/graph/adjacency_list.hpp>
+#include <boost/graph/connected_components.hpp>
+#include <cmath>
+
+#include "sim/core/error.hpp"
+
+namespace foretoken::sim::net {
+
+NodeId Topology::add_node(NetNode node) {
+  nodes_.push_back(std::move(node));
+  out_.emplace_back();
+  in_.emplace_back();
+  return NodeId{static_cast<std::uint32_t>(nodes_.size() - 1)};
+}
+
+LinkId Topology::connect(NodeId a, NodeId b, core::BytesPerSecond bandwidth, core::Duration latency,
+                         double efficiency) {
+  SIM_ASSERT(a.value < nodes_.size() && b.value < nodes_.size() && a != b,
+             "a link joins two different nodes of the fabric");
+  const LinkId forth{static_cast<std::uint32_t>(links_.size())};
+  const LinkId back{forth.value + 1};
+  links_.push_back({a, b, bandwidth, latency, efficiency});
+  links_.push_back({b, a, bandwidth, latency, efficiency});
+  out_[a.value].push_back(forth);
+  in_[b.value].push_back(forth);
+  out_[b.value].push_back(back);
+  in_[a.value].push_back(back);
+  return forth;
+}
+
+std::vector<std::string> Topology::problems() const {
+  std::vector<std::string> found;
+  for (std::size_t i = 0; i < links_.size(); i += 2) {  // both directions have equal figures
+    const NetLink& link = links_[i];
+    const std::string place =
+        "link " + nodes_[link.from.value].name + " - " + nodes_[link.to.value].name;
+    if (!(link.bandwidth.value() > 0.0) || !std::isfinite(link.bandwidth.value()))
+      found.push_back(place + " has no bandwidth; give a positive one");
+    if (!(link.efficiency > 0.0) || link.efficiency > 1.0)
+      found.push_back(place + " has an efficiency outside (0, 1]");
+    if (link.latency < core::Duration()) found.push_back(place + " has a negative latency");
+  }
+  for (std::size_t n = 0; n < nodes_.size(); ++n)
+    if (nodes_[n].ports > 0 && out_[n].size() > static_cast<std::size_t>(nodes_[n].ports))
+      found.push_back(nodes_[n].name + " has " + std::to_string(nodes_[n].ports) + " ports but " +
+                      std::to_string(out_[n].size()) + " links");
+
+  boost::adjacency_list<boost::vecS, boost::vecS, boost::undirectedS> graph(nodes_.size());
+  for (std::size_t i = 0; i < links_.size(); i += 2)
+    boost::add_edge(links_[i].from.value, links_[i].to.value, graph);
+  std::vector<std::size_t> component(nodes_.size());
+  if (!nodes_.empty()) boost::connected_components(graph, component.data());
+  std::size_t first = nodes_.size();
+  for (std::size_t n = 0; n < nodes_.size(); ++n) {
+    if (nodes_[n].role != NodeRole::endpoint) continue;
+    if (first == nodes_.size()) first = n;
+    if (component[n] == component[first]) continue;
+    found.push_back("no path between " + nodes_[first].name + " and " + nodes_[n].name +
+                    "; connect the two parts of the fabric");
+    break;
+  }
+  return found;
+}
+
+core::Duration Topology::lookahead() const {
+  core::Duration smallest = core::Duration::max(), any = core::Duration::max();
+  for (const NetLink& link : links_) {
+    any = std::min(any, link.latency);
+    const int a = nodes_[link.from.value].server, b = nodes_[link.to.value].server;
+    if (a != b || a < 0) smallest = std::min(smallest, link.latency);
+  }
+  if (links_.empty()) return core::Duration();
+  return smallest == core::Duration::max() ? any : smallest;
+}
+
+}  // namespace foretoken::sim::net

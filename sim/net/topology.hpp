@@ -1,0 +1,66 @@
+#pragma once
+// A fabric as a graph: endpoints, switches and adapters joined by directed links. Built once,
+// checked, then read through flat arrays.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/core/id.hpp"
+#include "sim/core/time.hpp"
+#include "sim/core/units.hpp"
+#include "sim/net/max_min.hpp"
+
+namespace foretoken::sim::net {
+
+using NodeId = core::Id<struct NetNodeTag>;
+
+// Traffic passes through switches and adapters, never through an endpoint that it is not for.
+enum class NodeRole : std::uint8_t { endpoint, adapter, switching };
+
+struct NetNode {
+  NodeRole role = NodeRole::endpoint;
+  std::string name;  // as messages and results show it, e.g. "node3.gpu5"
+  int ports = 0;     // most links that may attach; 0 = any number
+  int server = -1;   // which server it sits in; -1 = none
+  int rail = -1;     // which rail it belongs to; -1 = none
+};
+
+struct NetLink {
+  NodeId from, to;
+  core::BytesPerSecond bandwidth;  // raw, one direction
+  core::Duration latency;          // propagation and forwarding, first bit to first bit
+  double efficiency = 1.0;         // share of the raw bandwidth that payload can have
+  [[nodiscard]] double payload_bytes_per_s() const { return bandwidth.value() * efficiency; }
+};
+
+class Topology {
+ public:
+  NodeId add_node(NetNode node);
+  // Two directed links of equal figures; returns the one from a to b, the other has the next id.
+  LinkId connect(NodeId a, NodeId b, core::BytesPerSecond bandwidth, core::Duration latency,
+                 double efficiency = 1.0);
+
+  // Every rule the fabric breaks, in words: a link without bandwidth, more links than a node has
+  // ports, endpoints that cannot reach each other (two of them named). Empty = sound.
+  [[nodiscard]] std::vector<std::string> problems() const;
+
+  [[nodiscard]] const NetNode& node(NodeId id) const { return nodes_[id.value]; }
+  [[nodiscard]] const NetLink& link(LinkId id) const { return links_[id.value]; }
+  [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
+  [[nodiscard]] std::size_t link_count() const { return links_.size(); }
+  [[nodiscard]] std::span<const LinkId> links_from(NodeId id) const { return out_[id.value]; }
+  [[nodiscard]] std::span<const LinkId> links_into(NodeId id) const { return in_[id.value]; }
+
+  // The smallest latency of a link between two servers (or of any link if all sit in one): what
+  // parts of a simulation on different servers may look ahead. Zero for an empty fabric.
+  [[nodiscard]] core::Duration lookahead() const;
+
+ private:
+  std::vector<NetNode> nodes_;
+  std::vector<NetLink> links_;
+  std::vector<std::vector<LinkId>> out_, in_;
+};
+
+}  // namespace foretoken::sim::net
