@@ -152,16 +152,6 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-std::string list_of_units(Dimension dimension) {
-  std::string list;
-  for (const Unit& unit : units_of(dimension)) {
-    if (unit.name.empty() || static_cast<unsigned char>(unit.name[0]) >= 0x80) continue;
-    if (!list.empty()) list += ' ';
-    list += unit.name;
-  }
-  return list;
-}
-
 // Slips that edit distance alone would answer badly.
 std::optional<std::string> known_slip(std::string_view unit, Dimension dimension) {
   struct Slip {
@@ -222,10 +212,19 @@ std::string unknown_unit(std::string_view text, std::string_view unit, Dimension
     return fmt::format("unknown unit '{}' in '{}'; did you mean {}?", unit, text, *near);
   }
   return fmt::format("unknown unit '{}' in '{}'; expected {} (units: {})", unit, text,
-                     describe(dimension), list_of_units(dimension));
+                     describe(dimension), fmt::join(unit_names(dimension), " "));
 }
 
 }  // namespace
+
+std::vector<std::string> unit_names(Dimension dimension) {
+  std::vector<std::string> names;
+  for (const Unit& unit : units_of(dimension)) {
+    const bool ascii = static_cast<unsigned char>(unit.name.empty() ? '%' : unit.name[0]) < 0x80;
+    if (!unit.name.empty() && ascii) names.emplace_back(unit.name);
+  }
+  return names;
+}
 
 std::string describe(Dimension dimension) {
   return fmt::format("{}, such as {}", name_of(dimension), example_of(dimension));

@@ -32,6 +32,9 @@ QuantityText parse_quantity(std::string_view text, Dimension dimension);
 // Shortest text that parses back to the same number, e.g. 141GB, 900GB/s, 20us.
 std::string format_quantity(double value, Dimension dimension, std::string_view currency = {});
 
+// Every unit of a dimension, as written.
+std::vector<std::string> unit_names(Dimension dimension);
+
 // In words, with an example: "an amount of memory, such as 80GB".
 std::string describe(Dimension dimension);
 

@@ -13,11 +13,11 @@
 
 namespace foretoken::scenarios::loader {
 
-struct SloTerm {            // e.g. ttft.p99 <= 2s
-  std::string metric;       // ttft, tpot, e2el
-  std::string statistic;    // p50, p90, p95, p99, mean
+struct SloTerm {          // e.g. ttft.p99 <= 2s
+  std::string metric;     // ttft, tpot, e2el
+  std::string statistic;  // p50, p90, p95, p99, mean
   double limit_s = 0.0;
-  std::string text;         // as written
+  std::string text;  // as written
 };
 
 struct Scenario {
@@ -36,7 +36,10 @@ class Catalogue {
  public:
   explicit Catalogue(std::filesystem::path root);
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
-  struct Entry { std::string name, summary; std::filesystem::path file; };
+  struct Entry {
+    std::string name, summary;
+    std::filesystem::path file;
+  };
   // kind: models, hardware, engines, policies, workloads
   [[nodiscard]] std::vector<Entry> list(const std::string& kind) const;
 

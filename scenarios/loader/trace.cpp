@@ -212,7 +212,10 @@ class TraceParser {
  private:
   void problem(std::string_view line, int column, const std::string& message) {
     if (++count_ > kMaxProblems) return;
-    problems_.push_back({name_, lines_.line_number(), column, message, std::string(line), false});
+    constexpr std::size_t kShown = 160;
+    std::string shown(line.substr(0, kShown));
+    for (char& c : shown) c = static_cast<unsigned char>(c) < 0x20 || (c & 0x80) != 0 ? '?' : c;
+    problems_.push_back({name_, lines_.line_number(), column, message, std::move(shown), false});
   }
 
   static int column_of(std::string_view line, std::string_view field) {
@@ -224,8 +227,8 @@ class TraceParser {
     const int count = static_cast<int>(split(line, fields));
     if (count != columns.count) {
       return problem(line, 1,
-                     fmt::format("{} fields where the header has {}; is the file cut short?", count,
-                                 columns.count));
+                     fmt::format("{} field{} where the header has {}; is the file cut short?",
+                                 count, columns.count));
     }
     const std::string_view time = fields[static_cast<std::size_t>(columns.time)];
     const auto instant = columns.date_time ? parse_date_time(time) : parse_seconds(time);

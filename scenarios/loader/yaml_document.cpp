@@ -173,6 +173,16 @@ Node* Node::find(std::string_view key) const {
   return nullptr;
 }
 
+void Document::resolve(ResolvedValue value) {
+  for (ResolvedValue& earlier : resolved) {
+    if (earlier.path == value.path) {
+      earlier = std::move(value);
+      return;
+    }
+  }
+  resolved.push_back(std::move(value));
+}
+
 void Document::note(const Place& place, const std::string& message, bool warning) {
   sim::core::Diagnostic diagnostic;
   diagnostic.file = place.source != nullptr ? place.source->name : name;
@@ -183,6 +193,12 @@ void Document::note(const Place& place, const std::string& message, bool warning
   if (place.source != nullptr && place.line > 0 &&
       static_cast<std::size_t>(place.line) <= place.source->lines.size()) {
     diagnostic.source_line = place.source->lines[static_cast<std::size_t>(place.line) - 1];
+  }
+  for (const sim::core::Diagnostic& earlier : diagnostics) {  // a key may be asked for twice
+    if (earlier.file == diagnostic.file && earlier.line == diagnostic.line &&
+        earlier.column == diagnostic.column && earlier.message == diagnostic.message) {
+      return;
+    }
   }
   diagnostics.push_back(std::move(diagnostic));
 }

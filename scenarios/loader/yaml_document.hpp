@@ -53,6 +53,7 @@ struct Document {
   std::vector<sim::core::Diagnostic> diagnostics;
   std::vector<ResolvedValue> resolved;
 
+  void resolve(ResolvedValue value);  // a key read again keeps its place in the order
   void note(const Place& place, const std::string& message, bool warning = false);
 };
 

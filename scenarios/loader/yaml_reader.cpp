@@ -250,7 +250,7 @@ void YamlNode::error_at_key(std::string_view key, const std::string& message) co
 
 void YamlNode::resolve(std::string_view key, const std::string& value,
                        std::string_view origin) const {
-  document_->resolved.push_back({path_of(key), value, std::string(origin)});
+  document_->resolve({path_of(key), value, std::string(origin)});
 }
 
 YamlNode YamlNode::find(std::string_view key) const {
@@ -327,20 +327,25 @@ std::vector<YamlNode> YamlNode::items() const {
 }
 
 template <class T>
-T YamlNode::as(Limits limits) const {
-  T value{};
-  if (node_ == nullptr) return value;
+std::optional<T> YamlNode::read(Limits limits) const {
+  if (node_ == nullptr) return std::nullopt;
   if (node_->kind != Kind::scalar) {
     error(fmt::format("'{}' is {}; expected a single value", path_, kind_words(node_->kind)));
-    return value;
+    return std::nullopt;
   }
+  T value{};
   const std::string problem = Codec<T>::read(node_->scalar, limits, value);
   if (!problem.empty()) {
     error(fmt::format("{}: {}", path_, problem));
-    return T{};
+    return std::nullopt;
   }
-  document_->resolved.push_back({path_, node_->scalar, origin()});
+  document_->resolve({path_, node_->scalar, origin()});
   return value;
+}
+
+template <class T>
+T YamlNode::as(Limits limits) const {
+  return read<T>(limits).value_or(T{});
 }
 
 template <class T>
@@ -350,16 +355,14 @@ T YamlNode::required(std::string_view key, Limits limits) const {
 
 template <class T>
 std::optional<T> YamlNode::optional(std::string_view key, Limits limits) const {
-  const YamlNode found = find(key);
-  if (!found.exists()) return std::nullopt;
-  return found.as<T>(limits);
+  return find(key).read<T>(limits);
 }
 
 template <class T>
 T YamlNode::value_or(std::string_view key, const T& fallback, Limits limits,
                      std::string_view origin) const {
   const YamlNode found = find(key);
-  if (found.exists()) return found.as<T>(limits);
+  if (found.exists()) return found.read<T>(limits).value_or(fallback);
   resolve(key, Codec<T>::write(fallback), origin);
   return fallback;
 }

@@ -86,7 +86,8 @@ class YamlNode {
   [[nodiscard]] std::string origin() const;                        // scenario.yaml:12, or --set
   [[nodiscard]] std::string text() const;                          // a scalar as written, else ""
 
-  // This node's own value.
+  // This node's own value. Of a bad or missing one: as() and required() give T{}, optional()
+  // nothing, value_or() the fallback.
   template <class T>
   [[nodiscard]] T as(Limits limits = {}) const;
 
@@ -140,6 +141,8 @@ class YamlNode {
     for (const auto& choice : choices) result.emplace_back(choice.first);
     return result;
   }
+  template <class T>
+  [[nodiscard]] std::optional<T> read(Limits limits) const;
   std::optional<std::size_t> choose(std::string_view key, const std::vector<std::string>& words,
                                     bool must_exist) const;
   [[nodiscard]] YamlNode find(std::string_view key) const;

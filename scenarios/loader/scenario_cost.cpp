@@ -1,0 +1,158 @@
+// cost: prices stated in the scenario, and for the rest the dated price card.
+#include <fmt/format.h>
+
+#include "scenarios/loader/cards.hpp"
+#include "scenarios/loader/quantity.hpp"
+#include "scenarios/loader/scenario_parts.hpp"
+
+namespace foretoken::scenarios::loader {
+namespace {
+
+using models::cost::CostSpec;
+using models::cost::Currency;
+using models::cost::Price;
+using models::hardware::NodeSpec;
+
+constexpr double kSecondsPerYear = 365.0 * 86400.0;
+
+std::string_view to_text(Currency currency) { return currency == Currency::CNY ? "CNY" : "USD"; }
+
+template <class M>
+Price stated(const YamlNode& node, const M& money) {
+  Price price;
+  price.amount = money.amount;
+  price.currency = money.currency;
+  price.source = node.origin();
+  return price;
+}
+
+template <class T>
+std::string join_keys(const std::map<std::string, T>& map) {
+  std::string text;
+  for (const auto& [key, value] : map) text += (text.empty() ? "" : ", ") + key;
+  return text.empty() ? "none" : text;
+}
+
+class CostReader {
+ public:
+  CostReader(const YamlNode& cost, const NodeSpec& node, const PriceCard& card)
+      : cost_(cost), node_(node), card_(card) {}
+
+  CostSpec read() {
+    CostSpec spec;
+    spec.currency =
+        cost_
+            .optional_choice<Currency>("currency", {{"CNY", Currency::CNY}, {"USD", Currency::USD}})
+            .value_or(Currency::CNY);
+    if (!cost_.has("currency")) cost_.resolve("currency", "CNY", "default");
+    read_exchange(spec);
+    read_hardware(spec);
+    read_electricity(spec);
+    spec.pue = cost_.value_or<Ratio>("pue", Ratio{1.0}, {1.0, 5.0}).value;
+    spec.horizon_years =
+        cost_.value_or<Seconds>("horizon", Seconds{3 * kSecondsPerYear}, kPositive).value /
+        kSecondsPerYear;
+    spec.maintenance_per_year = cost_.value_or<Ratio>("maintenance", Ratio{0.0}, {0.0, 1.0}).value;
+    return spec;
+  }
+
+ private:
+  void from_card(std::string_view key, const Price& price, Dimension dimension) const {
+    cost_.resolve(key, format_quantity(price.amount, dimension, to_text(price.currency)),
+                  fmt::format("card {} ({}, {})", card_.name, price.source, price.date));
+  }
+
+  void read_exchange(CostSpec& spec) const {
+    spec.exchange = card_.exchange;
+    if (const auto rate = cost_.optional<Ratio>("cny_per_usd", kPositive)) {
+      spec.exchange = {rate->value, cost_.any_child("cny_per_usd").origin(), ""};
+    } else if (spec.exchange.cny_per_usd > 0.0) {
+      cost_.resolve(
+          "cny_per_usd", fmt::format("{}", spec.exchange.cny_per_usd),
+          fmt::format("card {} ({}, {})", card_.name, spec.exchange.source, spec.exchange.date));
+    } else {
+      cost_.error(
+          fmt::format("price card {} has no exchange rate; give cost.cny_per_usd", card_.name));
+    }
+  }
+
+  // Bought or rented: as stated; else bought if a price is known, else rented.
+  void read_hardware(CostSpec& spec) const {
+    const auto bought = cost_.optional<Money>("node_price", kPositive);
+    const auto rented = cost_.optional<MoneyPerGpuHour>("gpu_hour", kPositive);
+    const auto tier = cost_.optional<std::string>("rent");
+    if (bought.has_value() + rented.has_value() + tier.has_value() > 1) {
+      return cost_.error("give one of node_price (bought), gpu_hour or rent (rented)");
+    }
+    if (bought) {
+      spec.node_price = stated(cost_.any_child("node_price"), *bought);
+    } else if (rented) {
+      spec.gpu_hour = stated(cost_.any_child("gpu_hour"), *rented);
+    } else if (tier) {
+      rent_from_card(*tier, spec);
+    } else if (const auto price = card_.nodes.find(node_.name); price != card_.nodes.end()) {
+      spec.node_price = price->second;
+      from_card("node_price", price->second, Dimension::money);
+    } else if (const auto rent = card_.rent.find(node_.gpu.name);
+               rent != card_.rent.end() && !rent->second.empty()) {
+      spec.gpu_hour = rent->second.begin()->second;
+      from_card("gpu_hour", *spec.gpu_hour, Dimension::money_per_gpu_hour);
+    } else if (!node_.name.empty()) {
+      cost_.error(fmt::format(
+          "price card {} has no price of node {} and no rent of {}; give cost.node_price, such as "
+          "{}, or cost.gpu_hour, such as {} (nodes with a price: {})",
+          card_.name, node_.name, node_.gpu.name, "2000000CNY", "2.00USD/GPU/h",
+          join_keys(card_.nodes)));
+    }
+  }
+
+  void rent_from_card(const std::string& tier, CostSpec& spec) const {
+    const auto gpu = card_.rent.find(node_.gpu.name);
+    const auto known = gpu == card_.rent.end() ? std::map<std::string, Price>() : gpu->second;
+    const auto price = known.find(tier);
+    if (price == known.end()) {
+      return cost_.any_child("rent").error(
+          fmt::format("price card {} has no tier '{}' for {}; it has: {}", card_.name, tier,
+                      node_.gpu.name, join_keys(known)));
+    }
+    spec.gpu_hour = price->second;
+    from_card("gpu_hour", price->second, Dimension::money_per_gpu_hour);
+  }
+
+  void read_electricity(CostSpec& spec) const {
+    const YamlNode node = cost_.any_child("electricity");
+    if (node.exists()) {
+      spec.electricity_per_kwh = stated(node, node.as<MoneyPerKwh>());
+    } else if (!card_.electricity.empty()) {
+      const auto& [tariff, price] = *card_.electricity.begin();
+      spec.electricity_per_kwh = price;
+      from_card("electricity", price, Dimension::money_per_kwh);
+    } else {
+      cost_.error(
+          fmt::format("price card {} has no electricity price; give cost.electricity, such "
+                      "as 0.8CNY/kWh",
+                      card_.name));
+    }
+  }
+
+  const YamlNode& cost_;
+  const NodeSpec& node_;
+  const PriceCard& card_;
+};
+
+}  // namespace
+
+CostSpec read_cost(const YamlNode& root, const LoadContext& context, const NodeSpec& node) {
+  const YamlNode cost = root.child("cost");
+  std::string name = cost.optional<std::string>("prices").value_or("");
+  const YamlNode place = name.empty() ? root : cost.any_child("prices");
+  if (name.empty()) {
+    name = kDefaultPriceCard;
+    cost.resolve("prices", name, "default");
+  }
+  const auto card = load_card(place, name, context, load_prices);
+  if (!card) return {};
+  return CostReader(cost, node, *card).read();
+}
+
+}  // namespace foretoken::scenarios::loader

@@ -1,0 +1,235 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "scenarios/loader/cards.hpp"
+#include "scenarios/loader/content_hash.hpp"
+#include "scenarios/loader/model_config.hpp"
+#include "scenarios/loader/quantity.hpp"
+#include "scenarios/loader/scenario_parts.hpp"
+
+namespace foretoken::scenarios::loader {
+namespace {
+
+using models::hardware::DType;
+using models::llm::Layout;
+using models::llm::ModelSpec;
+using models::llm::WeightFormat;
+using models::serving::BatchingPolicy;
+using models::serving::BatchingSpec;
+using models::serving::DeploymentSpec;
+using models::serving::EngineSpec;
+using sim::core::Bytes;
+using sim::core::BytesPerSecond;
+using sim::core::InputError;
+
+constexpr int kMaxGpus = 1'000'000;
+
+ModelSpec read_model(const YamlNode& root, const LoadContext& context) {
+  (void)root.required<std::string>("model");
+  const YamlNode node = root.any_child("model");
+  const auto file = context.locate(node, "models");
+  if (!file) return {};
+  try {
+    ModelSpec model = read_model_config(*file);
+    const bool catalogue_name = node.text().find_first_of("/.") == std::string::npos;
+    if (catalogue_name || model.name.empty()) model.name = node.text();
+    context.hash(*file);
+    return model;
+  } catch (const InputError& error) {
+    context.file.absorb(error.diagnostics());
+    return {};
+  }
+}
+
+// Overrides a bandwidth of the card. Network people count bits and card makers bytes: a factor
+// of 8 between the two is the slip to look for.
+void override_bandwidth(const YamlNode& hardware, const std::string& key, const std::string& card,
+                        BytesPerSecond& value) {
+  const auto given = hardware.optional<BytesPerSecond>(key, kPositive);
+  const auto text = [](double v) {
+    const std::string bits = fmt::format("{:g}Gb/s", v * 8e-9);
+    return fmt::format("{:g}GB/s ({})", v * 1e-9, bits);
+  };
+  if (!given || given->value() == 0.0) {
+    hardware.resolve(key, format_quantity(value.value(), Dimension::bytes_per_second),
+                     "card " + card);
+    return;
+  }
+  const YamlNode node = hardware.any_child(key);
+  const double ratio = value.value() > 0.0 ? *given / value : 0.0;
+  if (std::abs(ratio - 8.0) < 0.4) {
+    node.warning(fmt::format("{} is 8 times the {} of card {}; are these bits? then write {:g}Gb/s",
+                             node.text(), text(value.value()), card, given->value() * 1e-9));
+  } else if (std::abs(ratio * 8.0 - 1.0) < 0.05) {
+    node.warning(
+        fmt::format("{} is an eighth of the {} of card {}; are these bytes? then write "
+                    "{:g}GB/s",
+                    node.text(), text(value.value()), card, given->value() * 8e-9));
+  }
+  value = *given;
+}
+
+void read_hardware(const YamlNode& root, const LoadContext& context, DeploymentSpec& deployment) {
+  const YamlNode hardware = root.required_child("hardware");
+  deployment.nodes = hardware.value_or<int>("nodes", 1, {1, kMaxGpus});
+  const auto name = hardware.required<std::string>("node");
+  if (!name.empty()) {
+    if (auto card = load_card(hardware.any_child("node"), name, context, load_node)) {
+      deployment.node = card->spec;
+      deployment.power = card->power;
+    }
+  }
+  auto& node = deployment.node;
+  auto& gpu = node.gpu;
+  gpu.memory = hardware.value_or<Bytes>("gpu_memory", gpu.memory, kPositive, "card " + gpu.name);
+  override_bandwidth(hardware, "memory_bandwidth", gpu.name, gpu.memory_bandwidth);
+  override_bandwidth(hardware, "scale_up_bandwidth", gpu.name, gpu.scale_up_bandwidth);
+  override_bandwidth(hardware, "nic_bandwidth", node.name, node.nic_bandwidth);
+  const YamlNode power = root.child("power");
+  const std::string origin = "card " + gpu.name;
+  const auto share = [&power, &origin](std::string_view key, double& value) {
+    value = power.value_or<Ratio>(key, Ratio{value}, {0.0, 2.0}, origin).value;
+  };
+  share("busy", deployment.power.busy);
+  share("tensor", deployment.power.tensor);
+  share("memory", deployment.power.memory);
+  share("link", deployment.power.link);
+}
+
+void read_precision(const YamlNode& node, DeploymentSpec& deployment) {
+  const std::string model = "card " + deployment.model.name;
+  auto& precision = deployment.precision;
+  precision.weights = deployment.model.checkpoint;
+  const auto given =
+      node.optional_choice<WeightFormat>("weights", {{"bf16", WeightFormat::bf16},
+                                                     {"fp16", WeightFormat::fp16},
+                                                     {"fp8", WeightFormat::fp8},
+                                                     {"fp8_block", WeightFormat::fp8_block},
+                                                     {"int8_wo", WeightFormat::int8_wo},
+                                                     {"int4_wo", WeightFormat::int4_wo},
+                                                     {"nvfp4", WeightFormat::nvfp4},
+                                                     {"mxfp4", WeightFormat::mxfp4}});
+  // DeepSeek's FP8 checkpoints scale in blocks; `fp8` means the checkpoint as published.
+  const bool published = given == WeightFormat::fp8 && precision.weights == WeightFormat::fp8_block;
+  if (given && !published) precision.weights = *given;
+  if (!given) node.resolve("weights", std::string(to_string(precision.weights)), model);
+  const auto kv = node.optional_choice<DType>(
+      "kv_cache", {{"bf16", DType::bf16}, {"fp16", DType::fp16}, {"fp8", DType::fp8}});
+  precision.kv = kv.value_or(DType::bf16);
+  if (!kv) node.resolve("kv_cache", "bf16", "default");
+}
+
+Layout read_layout(const YamlNode& deployment, int gpus_per_node) {
+  const YamlNode node = deployment.child("parallel");
+  Layout layout;
+  layout.tensor = node.value_or<int>("tensor", 1, {1, kMaxGpus});
+  layout.pipeline = node.value_or<int>("pipeline", 1, {1, kMaxGpus});
+  layout.data_attention = node.value_or<int>("data_attention", 1, {1, kMaxGpus});
+  layout.expert = node.value_or<int>("expert", 1, {1, kMaxGpus});
+  layout.gpus_per_node = gpus_per_node;
+  return layout;
+}
+
+BatchingSpec read_batching(const YamlNode& deployment, const EngineSpec& engine) {
+  const YamlNode node = deployment.child("batching");
+  const std::string card = "card " + engine.name;
+  BatchingSpec batching;
+  const auto policy = node.optional_choice<BatchingPolicy>(
+      "policy", {{"chunked_prefill", BatchingPolicy::chunked_prefill},
+                 {"prefill_first", BatchingPolicy::prefill_first}});
+  batching.policy =
+      policy.value_or(engine.default_policy == "prefill_first" ? BatchingPolicy::prefill_first
+                                                               : BatchingPolicy::chunked_prefill);
+  if (!policy) node.resolve("policy", engine.default_policy, card);
+  batching.max_tokens =
+      node.value_or<int>("max_tokens", engine.default_max_tokens, {1, 100'000'000}, card);
+  batching.max_sequences =
+      node.value_or<int>("max_sequences", engine.default_max_sequences, {1, 1'000'000}, card);
+  return batching;
+}
+
+// Nodes that `replicas` copies take; a replica does not straddle nodes that it could avoid.
+int nodes_needed(const DeploymentSpec& deployment) {
+  const int each = deployment.layout.gpus();
+  if (each > deployment.node.gpus) {
+    const int nodes = (each + deployment.node.gpus - 1) / deployment.node.gpus;
+    return nodes * deployment.replicas;
+  }
+  const int per_node = deployment.node.gpus / each;
+  return (deployment.replicas + per_node - 1) / per_node;
+}
+
+}  // namespace
+
+void LoadContext::hash(const std::filesystem::path& input) const {
+  input_hashes[input.string()] = hash_file(input);
+}
+
+DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context) {
+  DeploymentSpec deployment;
+  deployment.model = read_model(root, context);
+  const auto engine = root.required<std::string>("engine");
+  if (!engine.empty()) {
+    if (auto card = load_card(root.any_child("engine"), engine, context, load_engine)) {
+      deployment.engine = *card;
+    }
+  }
+  read_hardware(root, context, deployment);
+  const YamlNode node = root.child("deployment");
+  read_precision(node, deployment);
+  deployment.layout = read_layout(node, deployment.node.gpus);
+  deployment.replicas = node.value_or<int>("replicas", 1, {1, kMaxGpus});
+  const auto router = node.optional_choice<std::string>(
+      "router", {{"round_robin", "round_robin"}, {"least_requests", "least_requests"}});
+  if (router) deployment.router = *router;
+  if (!router) node.resolve("router", deployment.router, "default");
+  deployment.expert_skew = node.value_or<Ratio>("expert_skew", Ratio{deployment.engine.expert_skew},
+                                                {0.0, 10.0}, "card " + deployment.engine.name)
+                               .value;
+  if (node.value_or<bool>("prefix_caching", false)) {
+    node.any_child("prefix_caching")
+        .error("no workload here says which prompts share a prefix; set prefix_caching: false");
+  }
+  deployment.batching = read_batching(node, deployment.engine);
+  return deployment;
+}
+
+void check_deployment(const YamlNode& root, const DeploymentSpec& deployment) {
+  if (deployment.model.layers == 0 || deployment.node.gpus == 0) return;  // said already
+  const YamlNode node = root.child("deployment");
+  const YamlNode place = node.any_child("parallel").exists() ? node.any_child("parallel") : node;
+  for (const std::string& problem : layout_errors(deployment.model, deployment.layout)) {
+    place.error(problem);
+  }
+  const int each = deployment.layout.gpus(), per_node = deployment.node.gpus;
+  const std::int64_t used = std::int64_t{each} * deployment.replicas;
+  const std::int64_t there = std::int64_t{per_node} * deployment.nodes;
+  if (each > per_node && each % per_node != 0) {
+    place.error(
+        fmt::format("a replica of {} GPUs does not fill whole nodes of {}", each, per_node));
+  }
+  const int needed = nodes_needed(deployment);
+  const YamlNode hardware = root.child("hardware");
+  if (needed > deployment.nodes) {
+    hardware.error(fmt::format(
+        "{} replica{} of {} GPUs need{} {} nodes of {} GPUs, but there are {}: set nodes: {}, or "
+        "change deployment.parallel or replicas",
+        deployment.replicas, deployment.replicas == 1 ? "" : "s", each,
+        deployment.replicas == 1 ? "s" : "", needed, per_node, deployment.nodes, needed));
+  } else if (used < there) {
+    hardware.warning(fmt::format("{} of {} GPUs stay idle but are paid for ({} replica{} of {})",
+                                 there - used, there, deployment.replicas,
+                                 deployment.replicas == 1 ? "" : "s", each));
+  }
+  const bool fp8 = deployment.precision.weights == WeightFormat::fp8 ||
+                   deployment.precision.weights == WeightFormat::fp8_block;
+  if (fp8 && !deployment.node.gpu.peak.contains(DType::fp8)) {
+    (node.any_child("weights").exists() ? node.any_child("weights") : node)
+        .warning(fmt::format("{} has no FP8 arithmetic: weights are stored in FP8 and computed in "
+                             "16 bits",
+                             deployment.node.gpu.name));
+  }
+}
+
+}  // namespace foretoken::scenarios::loader

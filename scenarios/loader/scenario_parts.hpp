@@ -1,0 +1,85 @@
+#pragma once
+// Parts of load_scenario. Each reads its block of the file, notes problems there, and leaves the
+// spec in a harmless state if it found any.
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "scenarios/loader/cards.hpp"
+#include "scenarios/loader/scenario.hpp"
+#include "scenarios/loader/yaml_reader.hpp"
+
+namespace foretoken::scenarios::loader {
+
+// What every part needs to know.
+struct LoadContext {
+  YamlFile& file;
+  const Catalogue& catalogue;
+  std::filesystem::path folder;  // relative paths in the scenario start here
+  std::map<std::string, std::string>& input_hashes;
+
+  // The file that `node` names: a path (has a / or an ending such as .json) relative to the
+  // scenario, or a catalogue name. A name that is not there is an error at the node.
+  [[nodiscard]] std::optional<std::filesystem::path> locate(const YamlNode& node,
+                                                            const std::string& kind) const;
+  void hash(const std::filesystem::path& input) const;
+};
+
+// Prices that a scenario does not state come from this card.
+inline constexpr const char* kDefaultPriceCard = "list";
+
+// The card called `name`. Problems inside the card keep their own place; that there is no such
+// card is an error at `node`, which names it.
+template <class T>
+std::optional<T> load_card(const YamlNode& node, const std::string& name,
+                           const LoadContext& context,
+                           Loaded<T> (*load)(const std::string&, const Catalogue&,
+                                             const std::filesystem::path&)) {
+  try {
+    Loaded<T> loaded = load(name, context.catalogue, context.folder);
+    for (const std::filesystem::path& file : loaded.files) context.hash(file);
+    for (sim::core::Diagnostic& warning : loaded.warnings) {
+      warning.warning = true;
+      if (warning.file.empty()) {
+        node.warning(warning.message);
+      } else {
+        context.file.absorb({warning});
+      }
+    }
+    return std::move(loaded.card);
+  } catch (const sim::core::InputError& error) {
+    for (const sim::core::Diagnostic& problem : error.diagnostics()) {
+      if (problem.file.empty() || problem.line == 0) {
+        node.error(problem.message);
+      } else {
+        context.file.absorb({problem});
+      }
+    }
+    return std::nullopt;
+  }
+}
+
+models::serving::DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context);
+// Rules between the blocks: layout against model, GPUs against nodes.
+void check_deployment(const YamlNode& root, const models::serving::DeploymentSpec& deployment);
+
+models::serving::WorkloadSpec read_workload(const YamlNode& root, const LoadContext& context);
+// Whether the lengths fit the model's context and the warm-up leaves anything to count.
+void check_workload(const YamlNode& root, const models::serving::WorkloadSpec& workload,
+                    const models::llm::ModelSpec& model);
+
+std::vector<SloTerm> read_slo(const YamlNode& root);
+
+models::cost::CostSpec read_cost(const YamlNode& root, const LoadContext& context,
+                                 const models::hardware::NodeSpec& node);
+
+// Names with a sentence each, in the order of the schema.
+struct Named {
+  std::string_view name, summary;
+};
+const std::vector<Named>& batching_policies();
+const std::vector<Named>& routers();
+
+}  // namespace foretoken::scenarios::loader

@@ -1,0 +1,172 @@
+// JSON Schema of a scenario, for editors and for checks outside this program. Rules that a schema
+// cannot say (a layout that divides the heads, GPUs against nodes) are the loader's alone.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "scenarios/loader/quantity.hpp"
+#include "scenarios/loader/scenario_parts.hpp"
+
+namespace foretoken::scenarios::loader {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A text with a unit, e.g. "80GB".
+Json quantity(Dimension dimension, const std::string& what) {
+  std::string units;
+  for (const std::string& unit : unit_names(dimension)) {
+    if (!units.empty()) units += '|';
+    units += unit;
+  }
+  return {{"type", "string"},
+          {"description", fmt::format("{}: {}", what, describe(dimension))},
+          {"pattern", fmt::format("^[+]?[0-9]*[.]?[0-9]+([eE][+-]?[0-9]+)? ?({})$", units)}};
+}
+
+Json ratio(const std::string& what) {
+  return {{"description", what + "; a number or a percentage"},
+          {"anyOf",
+           {{{"type", "number"}, {"minimum", 0}},
+            {{"type", "string"}, {"pattern", "^[0-9]*[.]?[0-9]+ ?%$"}}}}};
+}
+
+Json integer(const std::string& what, std::int64_t least = 1) {
+  return {{"type", "integer"}, {"description", what}, {"minimum", least}};
+}
+
+Json text(const std::string& what) { return {{"type", "string"}, {"description", what}}; }
+
+Json boolean(const std::string& what) { return {{"type", "boolean"}, {"description", what}}; }
+
+Json one_of(const std::string& what, const std::vector<Named>& words) {
+  Json json = {{"type", "string"}, {"description", what}};
+  for (const Named& word : words) json["enum"].push_back(word.name);
+  return json;
+}
+
+Json map_of(const std::string& what, const Json& properties,
+            const std::vector<std::string>& required = {}) {
+  Json json = {{"type", "object"}, {"description", what}, {"additionalProperties", false}};
+  if (!required.empty()) json["required"] = required;
+  json["properties"] = properties;
+  return json;
+}
+
+Json hardware() {
+  return map_of("what it runs on",
+                {{"node", text("node card: catalogue name or path")},
+                 {"nodes", integer("how many nodes are bought or rented")},
+                 {"gpu_memory", quantity(Dimension::bytes, "instead of the card's, per GPU")},
+                 {"memory_bandwidth",
+                  quantity(Dimension::bytes_per_second, "instead of the card's, per GPU")},
+                 {"scale_up_bandwidth", quantity(Dimension::bytes_per_second,
+                                                 "instead of the card's, per GPU, one direction")},
+                 {"nic_bandwidth", quantity(Dimension::bytes_per_second,
+                                            "instead of the card's, per NIC, one direction")}},
+                {"node"});
+}
+
+Json deployment() {
+  const Json parallel =
+      map_of("layout of one replica; it takes tensor x pipeline x data_attention GPUs",
+             {{"tensor", integer("tensor parallelism of attention and dense layers")},
+              {"pipeline", integer("pipeline stages")},
+              {"data_attention", integer("data parallelism of attention")},
+              {"expert", integer("expert parallelism of routed experts")}});
+  const Json batching =
+      map_of("continuous batching",
+             {{"policy", one_of("which work a step takes first", batching_policies())},
+              {"max_tokens", integer("new tokens a step")},
+              {"max_sequences", integer("sequences running at once")}});
+  return map_of("how the model is spread and run",
+                {{"weights", text("format of the weights: fp8, bf16, fp16, fp8_block, int8_wo, "
+                                  "int4_wo, nvfp4 or mxfp4; the checkpoint's if left out")},
+                 {"kv_cache", text("format of the KV cache: bf16, fp16 or fp8")},
+                 {"parallel", parallel},
+                 {"replicas", integer("independent copies behind one router")},
+                 {"router", one_of("which replica takes a request", routers())},
+                 {"expert_skew", ratio("power-law exponent of expert popularity; 0 is balanced")},
+                 {"prefix_caching", boolean("only false: no workload here says which prompts share "
+                                            "a prefix")},
+                 {"batching", batching}});
+}
+
+Json workload() {
+  const Json arrivals =
+      map_of("exactly one of trace, poisson, closed_loop",
+             {{"trace", text("catalogue name, or path of a CSV file")},
+              {"rate_scale", ratio("arrivals of the trace come this many times as fast")},
+              {"poisson", quantity(Dimension::hertz, "mean arrival rate")},
+              {"closed_loop", integer("requests in flight; the next is sent as one ends")}});
+  const auto length = [](const std::string& what) {
+    return map_of(
+        what,
+        {{"tokens", integer("longest length")},
+         {"low_fraction",
+          ratio("lengths are uniform between this share of tokens and tokens; 1 is fixed")}},
+        {"tokens"});
+  };
+  return map_of("requests",
+                {{"arrivals", arrivals},
+                 {"input", length("prompt length, for arrivals other than a trace")},
+                 {"output", length("output length, for arrivals other than a trace")},
+                 {"duration", quantity(Dimension::seconds, "arrivals stop here, the run drains")},
+                 {"requests", integer("arrivals stop after so many")},
+                 {"warmup", quantity(Dimension::seconds, "earlier arrivals are not counted")},
+                 {"over_context", one_of("requests longer than the model's context",
+                                         {{"reject", ""}, {"truncate", ""}})}},
+                {"arrivals"});
+}
+
+Json cost() {
+  return map_of("money; prices left out come from the price card",
+                {{"prices", text("price card: catalogue name or path")},
+                 {"currency", one_of("shown first", {{"CNY", ""}, {"USD", ""}})},
+                 {"cny_per_usd", ratio("exchange rate instead of the price card's")},
+                 {"node_price", quantity(Dimension::money, "one node, bought")},
+                 {"gpu_hour", quantity(Dimension::money_per_gpu_hour, "one GPU, rented")},
+                 {"rent", text("rented at this tier of the price card")},
+                 {"electricity", quantity(Dimension::money_per_kwh, "electricity")},
+                 {"pue", ratio("facility power over server power, at least 1")},
+                 {"horizon", quantity(Dimension::seconds, "straight-line depreciation to zero")},
+                 {"maintenance", ratio("a year, as a share of the purchase price")}});
+}
+
+Json power() {
+  return map_of("GPU power model instead of the card's: shares of (TDP - idle)",
+                {{"busy", ratio("while any kernel runs")},
+                 {"tensor", ratio("at full arithmetic rate")},
+                 {"memory", ratio("at full memory bandwidth")},
+                 {"link", ratio("at full scale-up bandwidth")}});
+}
+
+}  // namespace
+
+std::string json_schema() {
+  Json schema = map_of(
+      "A deployment of a language model and the traffic it serves",
+      {{"foretoken", {{"description", "format version"}, {"const", 1}}},
+       {"name", text("title of the report")},
+       {"model", text("catalogue name, or path of a Hugging Face config.json")},
+       {"engine", text("catalogue name, such as sglang-0.5.9")},
+       {"hardware", hardware()},
+       {"deployment", deployment()},
+       {"workload", workload()},
+       {"slo",
+        {{"type", "array"},
+         {"description", "latency limits, such as ttft.p99 <= 2s"},
+         {"items",
+          {{"type", "string"},
+           {"pattern", "^ *(ttft|tpot|e2el)[.](p50|p90|p95|p99|mean) *<=? *[0-9.]+ ?[a-z]+ *$"}}}}},
+       {"cost", cost()},
+       {"power", power()},
+       {"seed", integer("of every random stream", 0)}},
+      {"foretoken", "model", "engine", "hardware", "workload"});
+  Json result = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                 {"title", "Foretoken scenario"}};
+  result.update(schema);
+  return result.dump(2) + "\n";
+}
+
+}  // namespace foretoken::scenarios::loader
