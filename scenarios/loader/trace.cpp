@@ -228,7 +228,7 @@ class TraceParser {
     if (count != columns.count) {
       return problem(line, 1,
                      fmt::format("{} field{} where the header has {}; is the file cut short?",
-                                 count, columns.count));
+                                 count, count == 1 ? "" : "s", columns.count));
     }
     const std::string_view time = fields[static_cast<std::size_t>(columns.time)];
     const auto instant = columns.date_time ? parse_date_time(time) : parse_seconds(time);
