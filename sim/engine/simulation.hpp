@@ -16,26 +16,34 @@ enum class ExecutorKind { serial, threads, ranks };
 struct RunOptions {
   ExecutorKind executor = ExecutorKind::serial;
   int threads = 1;
-  Time until = Time::never();               // events at or after this time are not run
-  std::optional<double> wall_limit_s;       // then StopReason::time_limit
-  std::optional<double> memory_limit_bytes; // resident set; then StopReason::memory_limit
+  Time until = Time::never();                    // events at or after this time are not run
+  std::optional<double> wall_limit_s;            // then StopReason::time_limit
+  std::optional<double> memory_limit_bytes;      // resident set; then StopReason::memory_limit
   const std::atomic<bool>* interrupt = nullptr;  // set from a signal handler
   // Called on the calling thread about ten times a second of wall time.
   std::function<void(Time now, std::uint64_t events)> progress;
+  // Order in which mailboxes are emptied, for tests: results must not depend on it.
+  std::optional<std::uint64_t> shuffle_mailboxes;
 };
 
 enum class StopReason { drained, until, stopped, time_limit, memory_limit, interrupted };
 
 struct RunReport {
   StopReason reason = StopReason::drained;
-  Time end;                        // time of the last event run
+  Time end;  // time of the last event run
   std::uint64_t events = 0;
   std::uint64_t windows = 0;
   double events_per_window = 0.0;
   double parallel_fraction = 0.0;  // share of events run in windows given to more than one thread
   double wall_s = 0.0;
   double events_per_s = 0.0;
-  std::uint64_t hash = 0;          // of every event run (key, target, kind): equal for equal runs
+  std::uint64_t hash = 0;  // of every event run (key, target, kind): equal for equal runs
+  // Where the time of the run went: turns on one thread, windows on several, work between windows.
+  double sequential_s = 0.0;
+  double parallel_s = 0.0;
+  double exchange_s = 0.0;
+  std::uint64_t pending = 0;  // events left when the run ended
+  double queue_bytes = 0.0;   // held by the pending-event sets at the end
 };
 
 class Simulation {
@@ -47,12 +55,18 @@ class Simulation {
 
   // The number of partitions belongs to the model, not to the thread count.
   PartitionId add_partition();
-  EntityId add_process(std::unique_ptr<Process> process, PartitionId partition);
+  // The name appears in error messages only.
+  EntityId add_process(std::unique_ptr<Process> process, PartitionId partition,
+                       std::string name = {});
   // min_delay zero is allowed only inside a partition; a cycle of zero delay across partitions
   // is refused with its processes named.
   ChannelId connect(EntityId from, EntityId to, Duration min_delay);
+  // One channel to `count` processes, `first` and those after it: Context::send_to picks one.
+  ChannelId connect_range(EntityId from, EntityId first, std::uint32_t count, Duration min_delay);
   [[nodiscard]] Process& process(EntityId id);
 
+  // May be called again to go on, e.g. with a later `until`. An exception that leaves a handler
+  // is rethrown here, the same one under every executor, and ends the simulation for good.
   RunReport run(const RunOptions& options);
 
  private:

@@ -1,0 +1,173 @@
+#pragma once
+// The pending events of one partition: an implicit 4-ary heap of 24-byte entries {key, slot} over
+// a slab of 64-byte slots that hold the payloads. Cancelling marks the slot; the entry leaves the
+// heap when it reaches the top or when more than half of the entries are dead.
+#include <cstdint>
+#include <vector>
+
+#include "sim/engine/event.hpp"
+
+namespace foretoken::sim::engine {
+
+// The total order of events: time, then priority, source entity and the source's own count.
+// Nothing in it depends on addresses, threads or arrival order.
+struct Key {
+  static constexpr std::uint32_t kMaxEntities = 1U << 24;
+
+  std::uint64_t time = 0;   // picoseconds, never negative
+  std::uint64_t order = 0;  // priority 8 | source 24 | sequence 32
+
+  static Key make(std::uint64_t time_ps, Priority priority, std::uint32_t source,
+                  std::uint32_t sequence) {
+    return Key{time_ps, (std::uint64_t{static_cast<std::uint8_t>(priority)} << 56) |
+                            (std::uint64_t{source} << 32) | sequence};
+  }
+  [[nodiscard]] std::uint32_t source() const {
+    return static_cast<std::uint32_t>(order >> 32) & (kMaxEntities - 1);
+  }
+  friend bool operator==(const Key&, const Key&) = default;
+  friend bool operator<(const Key& a, const Key& b) {
+    __extension__ typedef unsigned __int128 Wide;  // one subtract-with-borrow, no branch
+    return ((Wide{a.time} << 64) | a.order) < ((Wide{b.time} << 64) | b.order);
+  }
+};
+
+class EventQueue {
+ public:
+  static constexpr std::uint64_t kNever = UINT64_MAX;
+
+  // One pending event; `target` is the index of the receiver inside the partition.
+  struct alignas(64) Slot {
+    Payload payload;
+    std::uint32_t target = 0;
+    std::uint32_t kind = 0;
+    std::uint32_t generation = 0;
+    std::uint32_t link = 0;  // next free slot, or one of the marks below
+  };
+
+  EventHandle push(const Key& key, std::uint32_t target, std::uint32_t kind,
+                   const Payload& payload) {
+    const std::uint32_t slot = take_slot();
+    Slot& s = slots_[slot];
+    s.payload = payload;
+    s.target = target;
+    s.kind = kind;
+    s.link = kLive;
+    insert(Entry{key, slot});
+    return EventHandle{slot, s.generation};
+  }
+
+  // False if the event already ran, was cancelled, or belongs to another process.
+  bool cancel(EventHandle handle, std::uint32_t owner);
+
+  // Time of the earliest live event, kNever if there is none.
+  [[nodiscard]] std::uint64_t next_time() {
+    settle();
+    return heap_.empty() ? kNever : heap_[0].key.time;
+  }
+  // Valid after next_time() said there is one, until the queue changes.
+  [[nodiscard]] const Key& top_key() const { return heap_[0].key; }
+  [[nodiscard]] const Slot& top_slot() const { return slots_[heap_[0].slot]; }
+  // Leaves a hole at the root: the next push, which usually follows, fills it with one sift.
+  void pop() {
+    free_slot(heap_[0].slot);
+    hole_ = true;
+  }
+
+  [[nodiscard]] std::size_t size() const { return heap_.size() - (hole_ ? 1 : 0) - dead_; }
+  [[nodiscard]] std::size_t bytes() const {
+    return heap_.capacity() * sizeof(Entry) + slots_.capacity() * sizeof(Slot);
+  }
+  void reserve(std::size_t events);
+
+ private:
+  static constexpr std::uint32_t kEnd = UINT32_MAX;
+  static constexpr std::uint32_t kLive = UINT32_MAX - 1;
+  static constexpr std::uint32_t kDead = UINT32_MAX - 2;
+  static constexpr std::uint32_t kMaxSlots = UINT32_MAX - 3;
+
+  struct Entry {
+    Key key;
+    std::uint32_t slot;
+  };
+
+  std::uint32_t take_slot() {
+    if (free_ == kEnd) return grow();
+    const std::uint32_t slot = free_;
+    free_ = slots_[slot].link;
+    return slot;
+  }
+  void free_slot(std::uint32_t slot) {
+    Slot& s = slots_[slot];
+    ++s.generation;
+    s.link = free_;
+    free_ = slot;
+  }
+  std::uint32_t grow();
+
+  void insert(const Entry& entry) {
+    if (hole_) {
+      hole_ = false;
+      sift_from_root(entry);
+      return;
+    }
+    heap_.push_back(entry);
+    sift_up(heap_.size() - 1, entry);
+  }
+
+  void sift_up(std::size_t at, const Entry& entry) {
+    Entry* const h = heap_.data();
+    while (at > 0) {
+      const std::size_t parent = (at - 1) / 4;
+      if (!(entry.key < h[parent].key)) break;
+      h[at] = h[parent];
+      at = parent;
+    }
+    h[at] = entry;
+  }
+
+  // The hole sinks to a leaf along the smallest children, then the entry rises: the entry is
+  // nearly always late, so this saves a compare and an unpredictable branch a level.
+  void sift_from_root(const Entry& entry) {
+    Entry* const h = heap_.data();
+    const std::size_t n = heap_.size();
+    std::size_t at = 0;
+    std::size_t child = 1;
+    while (child + 4 <= n) {
+      const std::size_t left = h[child + 1].key < h[child].key ? child + 1 : child;
+      const std::size_t right = h[child + 3].key < h[child + 2].key ? child + 3 : child + 2;
+      const std::size_t best = h[right].key < h[left].key ? right : left;
+      h[at] = h[best];
+      at = best;
+      child = 4 * at + 1;
+    }
+    if (child < n) {
+      std::size_t best = child;
+      for (std::size_t i = child + 1; i < n; ++i) best = h[i].key < h[best].key ? i : best;
+      h[at] = h[best];
+      at = best;
+    }
+    sift_up(at, entry);
+  }
+
+  void settle() {
+    if (hole_) fill_hole();
+    if (dead_ != 0) drop_dead_top();
+  }
+  void fill_hole() {
+    hole_ = false;
+    const Entry last = heap_.back();
+    heap_.pop_back();
+    if (!heap_.empty()) sift_from_root(last);
+  }
+  void drop_dead_top();
+  void compact();
+
+  std::vector<Entry> heap_;
+  std::vector<Slot> slots_;
+  std::uint32_t free_ = kEnd;
+  bool hole_ = false;
+  std::size_t dead_ = 0;
+};
+
+}  // namespace foretoken::sim::engine
