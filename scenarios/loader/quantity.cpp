@@ -16,7 +16,7 @@ struct Unit {
   double factor;
 };
 
-// Every unit of a dimension. The first ones are those that format_quantity may choose.
+// Every unit of a dimension.
 using Units = std::vector<Unit>;
 
 const Units& units_of(Dimension dimension) {
@@ -152,6 +152,14 @@ std::string lower(std::string_view text) {
   return result;
 }
 
+// Of several names for one thing, the one that format_quantity writes.
+bool is_written(std::string_view unit) {
+  const bool ascii = static_cast<unsigned char>(unit.front()) < 0x80;
+  const bool bits = unit.ends_with("b/s");
+  const bool operations = unit.ends_with("OPS") && !unit.ends_with("FLOPS");
+  return ascii && !bits && !operations && !unit.starts_with("req");
+}
+
 // Slips that edit distance alone would answer badly.
 std::optional<std::string> known_slip(std::string_view unit, Dimension dimension) {
   struct Slip {
@@ -280,7 +288,7 @@ std::string format_quantity(double value, Dimension dimension, std::string_view 
   std::string best;
   std::size_t best_length = 0;  // an exponent is the last resort
   for (const Unit& unit : units_of(dimension)) {
-    if (static_cast<unsigned char>(unit.name[0]) >= 0x80) continue;
+    if (!is_written(unit.name)) continue;
     // The division may be off by an ulp; only a text that reads back exactly will do.
     const double number =
         unit.factor < 1.0 ? value * std::round(1.0 / unit.factor) : value / unit.factor;

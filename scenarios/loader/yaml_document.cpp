@@ -122,8 +122,8 @@ class Builder : public YAML::EventHandler {
                                                  open.key, earlier->place.line));
       return;
     }
-    // A map or list as a whole is best shown where its name stands.
-    if (node->kind == Kind::map || node->kind == Kind::list) node->place = open.key_place;
+    // A map, a list or nothing is best shown where its name stands.
+    if (node->kind != Kind::scalar) node->place = open.key_place;
     open.node->map.push_back({open.key, open.key_place, node});
   }
 
