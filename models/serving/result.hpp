@@ -22,7 +22,8 @@ struct RequestTable {
 // Samples on a fixed grid of simulated time; each value is the time-weighted mean over the bin.
 struct TimeSeries {
   double bin_s = 0.0;
-  std::vector<double> running, waiting, kv_used_fraction, batch_tokens, gpu_watts, output_tokens_per_s;
+  std::vector<double> running, waiting, kv_used_fraction, batch_tokens, gpu_watts,
+      output_tokens_per_s;
 };
 
 // Engine iterations, oldest first; `kept_every` > 1 when thinned to bound memory.
@@ -40,13 +41,13 @@ struct TimeAccount {
 
 struct MemoryAccount {  // bytes on one GPU
   double capacity = 0, usable = 0, weights = 0, activations = 0, reserve = 0, kv = 0;
-  std::int64_t kv_blocks = 0;       // of one attention rank
-  std::int64_t kv_tokens = 0;       // that those hold
+  std::int64_t kv_blocks = 0;  // of one attention rank
+  std::int64_t kv_tokens = 0;  // that those hold
 };
 
 struct EnergyAccount {  // joules over the measured window
-  double gpu_j = 0;      // all GPUs of the deployment
-  double server_j = 0;   // whole nodes at the wall, PSU loss included; times PUE = facility
+  double gpu_j = 0;     // all GPUs of the deployment
+  double server_j = 0;  // whole nodes at the wall, PSU loss included; times PUE = facility
   double mean_gpu_watts = 0, peak_gpu_watts = 0;  // one GPU; peak over time-series bins
   sim::core::Provenance provenance = sim::core::Provenance::analytical;
 };
@@ -60,11 +61,16 @@ struct ServingResult {
   EnergyAccount energy;
   std::int64_t arrived = 0, completed = 0, rejected = 0, unfinished = 0;
   std::int64_t total_steps = 0, preemptions = 0;
-  std::int64_t input_tokens = 0, output_tokens = 0;   // of completed requests
-  double window_start_s = 0, window_end_s = 0;        // measured window
-  std::vector<std::string> conservation_errors;       // empty = every check passed
+  std::int64_t input_tokens = 0, output_tokens = 0;  // of completed requests
+  double window_start_s = 0, window_end_s = 0;       // measured window
+  std::vector<std::string> conservation_errors;      // empty = every check passed
   // Tables and models the step time rests on, with their weight in it and expected error.
-  struct Source { std::string name; sim::core::Provenance provenance; double share; double relative_error; };
+  struct Source {
+    std::string name;
+    sim::core::Provenance provenance;
+    double share;
+    double relative_error;
+  };
   std::vector<Source> sources;
   sim::core::Provenance latency_provenance = sim::core::Provenance::analytical;
   double latency_relative_error = 0.0;

@@ -5,8 +5,9 @@
 namespace foretoken::models::serving {
 
 // Bytes on one GPU; throws InfeasibleError with the account in words if the model does not fit
-// with room for at least one request of the model's context or of the workload's longest request.
-MemoryAccount account_memory(const DeploymentSpec& deployment);
+// with room for one request of `longest_request` tokens (0, or more than the model's context: of
+// the model's context).
+MemoryAccount account_memory(const DeploymentSpec& deployment, std::int64_t longest_request = 0);
 
 // Simulates the scenario to the end: every arrival served, rejected, or counted as unfinished.
 ServingResult simulate(const ServingSpec& spec,

@@ -21,10 +21,10 @@ enum class MemoryRule { by_engine, whole, static_pool, free_memory };
 
 // Overheads that a real engine pays; few, explicit, from the engine's card with a source.
 struct EngineSpec {
-  std::string name;             // catalogue name, e.g. sglang-0.5.9
+  std::string name;  // catalogue name, e.g. sglang-0.5.9
   kernels::EngineVersion tables;
-  std::string default_policy;   // chunked_prefill or prefill_first, ...
-  int default_max_tokens = 0;       // tokens a step
+  std::string default_policy;  // chunked_prefill or prefill_first, ...
+  int default_max_tokens = 0;  // tokens a step
   int default_max_sequences = 0;
   int kv_block_tokens = 16;
   // What the engine sizes the KV pool from: a share of all memory with weights and activations
@@ -33,27 +33,29 @@ struct EngineSpec {
   // free_gpu_memory_fraction). by_engine: decided by tables.engine.
   MemoryRule memory_rule = MemoryRule::by_engine;
   double memory_fraction = 0.9;
-  double kv_watermark = 0.0;        // share of blocks kept free when a request is admitted
+  double kv_watermark = 0.0;  // share of blocks kept free when a request is admitted
   // Share of its output a request must find free blocks for when admitted: 0 = only the prompt
   // (vLLM), 1 = all of it, so that nothing is ever preempted (TensorRT-LLM), between (SGLang).
   double kv_reserve_output = 0.0;
   hardware::Bytes framework_reserve;  // CUDA context, libraries, graphs: per GPU
-  double host_step_s = 0.0;         // host time a step that the GPU waits for
-  double host_sequence_s = 0.0;     // per running sequence and step
-  double host_prefill_s = 0.0;      // more when the step carries prefill
-  double client_s = 0.0;            // tokenise, HTTP, first token out: per request
-  int stream_interval = 1;          // tokens per streamed chunk
-  bool first_token_at_once = true;  // false: even the first token waits for a full chunk
-  std::vector<int> graph_batches;   // CUDA-graph capture sizes (decode batch is padded up); empty = none
-  double expert_skew = 0.0;         // power-law exponent of routed traffic, when the scenario has none
+  double host_step_s = 0.0;           // host time a step that the GPU waits for
+  double host_sequence_s = 0.0;       // per running sequence and step
+  double host_prefill_s = 0.0;        // more when the step carries prefill
+  double client_s = 0.0;              // tokenise, HTTP, first token out: per request
+  double host_relative_error = 0.0;   // how far off the host terms were found to be
+  int stream_interval = 1;            // tokens per streamed chunk
+  bool first_token_at_once = true;    // false: even the first token waits for a full chunk
+  std::vector<int>
+      graph_batches;         // CUDA-graph capture sizes (decode batch is padded up); empty = none
+  double expert_skew = 0.0;  // power-law exponent of routed traffic, when the scenario has none
 };
 
 enum class BatchingPolicy { chunked_prefill, prefill_first };
 
 struct BatchingSpec {
   BatchingPolicy policy = BatchingPolicy::chunked_prefill;
-  int max_tokens = 0;      // new tokens a step
-  int max_sequences = 0;   // running at once, per attention rank group
+  int max_tokens = 0;     // new tokens a step
+  int max_sequences = 0;  // running at once, per attention rank group
 };
 
 struct DeploymentSpec {
@@ -67,7 +69,7 @@ struct DeploymentSpec {
   BatchingSpec batching;
   double expert_skew = 0.0;
   power::PowerModel power;
-  std::string router = "round_robin";   // or least_requests
+  std::string router = "round_robin";  // or least_requests
 };
 
 struct TraceRequest {
@@ -76,7 +78,7 @@ struct TraceRequest {
   std::int32_t output_tokens = 0;
 };
 
-struct TraceArrivals {  // replay
+struct TraceArrivals {                                        // replay
   std::shared_ptr<const std::vector<TraceRequest>> requests;  // sorted by arrival
   double rate_scale = 1.0;
 };
@@ -84,12 +86,12 @@ struct PoissonArrivals {
   double requests_per_s = 0.0;
 };
 struct ClosedLoopArrivals {
-  int concurrency = 0;       // requests in flight; the next is sent as one ends
+  int concurrency = 0;  // requests in flight; the next is sent as one ends
 };
 using Arrivals = std::variant<TraceArrivals, PoissonArrivals, ClosedLoopArrivals>;
 
-struct LengthSpec {          // for arrivals without lengths of their own
-  double low_fraction = 1.0; // uniform integer in [low_fraction * tokens, tokens]; 1 = fixed
+struct LengthSpec {           // for arrivals without lengths of their own
+  double low_fraction = 1.0;  // uniform integer in [low_fraction * tokens, tokens]; 1 = fixed
   int tokens = 0;
 };
 
@@ -101,7 +103,8 @@ struct WorkloadSpec {
   std::optional<Duration> duration;      // arrivals stop here; the run then drains
   std::optional<std::int64_t> requests;  // or after so many
   Duration warmup;                       // requests that arrive earlier are served but not counted
-  bool truncate_over_context = false;    // longer than the model's context: cut, else reject and count
+  bool truncate_over_context =
+      false;  // longer than the model's context: cut, else reject and count
 };
 
 struct ServingSpec {
@@ -109,8 +112,8 @@ struct ServingSpec {
   WorkloadSpec workload;
   std::uint64_t seed = 1;
   bool record_requests = true;
-  bool record_steps = true;              // per-iteration log (bounded, see result)
-  bool decode_runs = true;               // false: one event a decode step; results are the same
+  bool record_steps = true;  // per-iteration log (bounded, see result)
+  bool decode_runs = true;   // false: one event a decode step; results are the same
 };
 
 }  // namespace foretoken::models::serving

@@ -1,0 +1,236 @@
+#include "models/serving/batch.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/core/error.hpp"
+
+namespace foretoken::models::serving {
+
+Batch::Batch(std::int64_t kv_blocks, std::int32_t block_tokens, const AdmissionRule& rule,
+             std::int32_t stream_chunk)
+    : total_blocks_(kv_blocks),
+      free_blocks_(kv_blocks),
+      block_tokens_(block_tokens),
+      rule_(rule),
+      stream_chunk_(stream_chunk),
+      phase_count_(static_cast<std::size_t>(block_tokens), 0) {
+  SIM_ASSERT(kv_blocks > 0 && block_tokens > 0, "a replica needs KV blocks");
+}
+
+// A sequence with c cached tokens needs a block for the next one exactly when c is a multiple of
+// the block size. c - step is constant while it decodes, so that residue is its phase.
+std::size_t Batch::phase_of(const Sequence& sequence) const {
+  const std::int64_t residue = (sequence.cached_at_join - sequence.join_step) % block_tokens_;
+  return static_cast<std::size_t>(residue < 0 ? residue + block_tokens_ : residue);
+}
+
+std::int32_t Batch::decode_blocks(std::int64_t ahead) const {
+  const std::int64_t residue = (step_ + ahead) % block_tokens_;
+  return phase_count_[static_cast<std::size_t>(residue == 0 ? 0 : block_tokens_ - residue)];
+}
+
+bool Batch::later(const Milestone& a, const Milestone& b) {
+  return a.step != b.step ? a.step > b.step : a.admission > b.admission;
+}
+
+void Batch::push_milestone(const Milestone& milestone) {
+  milestones_.push_back(milestone);
+  std::push_heap(milestones_.begin(), milestones_.end(), later);
+}
+
+// A preempted sequence leaves its milestones behind; its admission number has changed since.
+void Batch::drop_stale_milestones() {
+  while (!milestones_.empty()) {
+    const Milestone& top = milestones_.front();
+    const Sequence& sequence = sequences_[top.slot];
+    if (sequence.state == SequenceState::decoding && sequence.admission == top.admission) return;
+    std::pop_heap(milestones_.begin(), milestones_.end(), later);
+    milestones_.pop_back();
+  }
+}
+
+std::int64_t Batch::steps_to_milestone() {
+  drop_stale_milestones();
+  SIM_ASSERT(!milestones_.empty(), "a decoding batch without an end");
+  return milestones_.front().step - step_;
+}
+
+bool Batch::can_ever_hold(std::int32_t input, std::int32_t output) const {
+  return blocks_for(std::int64_t{input} + output - 1) <= total_blocks_;
+}
+
+Slot Batch::enqueue(const Sequence& arrival) {
+  Slot slot;
+  if (free_slots_.empty()) {
+    slot = static_cast<Slot>(sequences_.size());
+    sequences_.push_back(arrival);
+  } else {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+    sequences_[slot] = arrival;
+  }
+  Sequence& sequence = sequences_[slot];
+  sequence.target = sequence.input;
+  sequence.state = SequenceState::waiting;
+  waiting_.push_back(slot);
+  return slot;
+}
+
+bool Batch::admit_front(std::int32_t tokens, std::int64_t keep_free, std::int64_t now_ps) {
+  if (waiting_.empty() || running() >= rule_.max_sequences) return false;
+  const Slot slot = waiting_.front();
+  Sequence& sequence = sequences_[slot];
+  const std::int32_t blocks = blocks_for(tokens);
+  const bool alone = running() == 0;
+  const std::int64_t kept = keep_free + (alone ? 0 : rule_.watermark_blocks);
+  if (blocks > free_blocks_ - kept) return false;
+  const double ahead = rule_.reserve_output * (sequence.output - sequence.generated);
+  const std::int32_t committed =
+      rule_.reserve_output > 0.0 ? blocks_for(sequence.target + std::llround(ahead)) : 0;
+  if (!alone && committed > total_blocks_ - rule_.watermark_blocks - committed_blocks_)
+    return false;
+  waiting_.pop_front();
+  committed_blocks_ += committed;
+  free_blocks_ -= blocks;
+  sequence.committed = committed;
+  sequence.blocks = blocks;
+  sequence.admission = ++admissions_;
+  sequence.state = SequenceState::prefilling;
+  if (sequence.scheduled_ps < 0) sequence.scheduled_ps = now_ps;
+  sequence.position = static_cast<std::uint32_t>(prefilling_.size());
+  prefilling_.push_back(slot);
+  return true;
+}
+
+bool Batch::extend(Slot slot, std::int32_t tokens, std::int64_t keep_free) {
+  Sequence& sequence = sequences_[slot];
+  const std::int32_t more = blocks_for(std::int64_t{sequence.prefilled} + tokens) - sequence.blocks;
+  if (more > free_blocks_ - keep_free) return false;
+  if (more > 0) {
+    free_blocks_ -= more;
+    sequence.blocks += more;
+  }
+  return true;
+}
+
+// Keeps the order of prefilling_; decoding_ needs none, its order is that of admission numbers.
+void Batch::leave(std::vector<Slot>& list, Slot slot) {
+  const std::uint32_t at = sequences_[slot].position;
+  if (&list == &decoding_) {
+    list[at] = list.back();
+    sequences_[list[at]].position = at;
+    list.pop_back();
+    return;
+  }
+  list.erase(list.begin() + at);
+  for (std::size_t i = at; i < list.size(); ++i)
+    sequences_[list[i]].position = static_cast<std::uint32_t>(i);
+}
+
+std::int32_t Batch::cached_tokens(Slot slot) const {
+  const Sequence& sequence = sequences_[slot];
+  if (sequence.state != SequenceState::decoding) return sequence.prefilled;
+  return static_cast<std::int32_t>(sequence.cached_at_join + (step_ - sequence.join_step));
+}
+
+std::int32_t Batch::generated_tokens(Slot slot) const {
+  const Sequence& sequence = sequences_[slot];
+  if (sequence.state != SequenceState::decoding) return sequence.generated;
+  return static_cast<std::int32_t>(sequence.generated + (step_ - sequence.join_step));
+}
+
+void Batch::join_decode(Slot slot) {
+  Sequence& sequence = sequences_[slot];
+  sequence.state = SequenceState::decoding;
+  sequence.join_step = step_;
+  sequence.cached_at_join = sequence.target;
+  sequence.position = static_cast<std::uint32_t>(decoding_.size());
+  decoding_.push_back(slot);
+  cached_ += sequence.target;
+  ++phase_count_[phase_of(sequence)];
+  push_milestone({step_ + sequence.output - sequence.generated, sequence.admission, slot, true});
+  if (sequence.first_ps < 0)
+    push_milestone({step_ + std::min(stream_chunk_, sequence.output) - sequence.generated,
+                    sequence.admission, slot, false});
+}
+
+void Batch::leave_decode(Slot slot) {
+  Sequence& sequence = sequences_[slot];
+  const std::int32_t cached = cached_tokens(slot);
+  const std::int32_t generated = generated_tokens(slot);
+  --phase_count_[phase_of(sequence)];
+  cached_ -= cached;
+  sequence.prefilled = cached;
+  sequence.generated = generated;
+  sequence.blocks = blocks_for(cached);
+  leave(decoding_, slot);
+}
+
+Slot Batch::preempt_latest() {
+  SIM_ASSERT(running() > 0, "nothing to preempt");
+  Slot latest = 0;
+  std::uint64_t admission = 0;
+  for (const auto* list : {&prefilling_, &decoding_})
+    for (const Slot slot : *list)
+      if (sequences_[slot].admission > admission) {
+        admission = sequences_[slot].admission;
+        latest = slot;
+      }
+  Sequence& sequence = sequences_[latest];
+  if (sequence.state == SequenceState::decoding)
+    leave_decode(latest);
+  else
+    leave(prefilling_, latest);
+  free_blocks_ += sequence.blocks;
+  committed_blocks_ -= sequence.committed;
+  sequence.blocks = sequence.committed = 0;
+  sequence.prefilled = 0;
+  sequence.target = sequence.input + sequence.generated;
+  sequence.state = SequenceState::waiting;
+  ++sequence.preemptions;
+  ++preemptions_;
+  waiting_.push_front(latest);
+  return latest;
+}
+
+void Batch::end_decode_step() {
+  ++step_;
+  cached_ += static_cast<std::int64_t>(decoding_.size());
+}
+
+bool Batch::end_chunk(Slot slot, std::int32_t tokens, std::int64_t now_ps) {
+  Sequence& sequence = sequences_[slot];
+  sequence.prefilled += tokens;
+  SIM_ASSERT(sequence.prefilled <= sequence.target, "more of a prompt processed than it has");
+  if (sequence.prefilled < sequence.target) return false;
+  ++sequence.generated;
+  if (sequence.first_ps < 0 && sequence.generated >= std::min(stream_chunk_, sequence.output))
+    sequence.first_ps = now_ps;
+  leave(prefilling_, slot);
+  join_decode(slot);  // even if that token was its last: collect_finished finds it due
+  return true;
+}
+
+void Batch::collect_finished(std::int64_t now_ps, std::vector<Slot>& finished) {
+  finished.clear();
+  for (drop_stale_milestones(); !milestones_.empty(); drop_stale_milestones()) {
+    const Milestone due = milestones_.front();
+    if (due.step > step_) return;
+    std::pop_heap(milestones_.begin(), milestones_.end(), later);
+    milestones_.pop_back();
+    if (due.ends) finished.push_back(due.slot);
+    if (sequences_[due.slot].first_ps < 0) sequences_[due.slot].first_ps = now_ps;
+  }
+}
+
+void Batch::release(Slot slot) {
+  Sequence& sequence = sequences_[slot];
+  leave_decode(slot);
+  free_blocks_ += sequence.blocks;
+  committed_blocks_ -= sequence.committed;
+  sequence.state = SequenceState::free;
+  free_slots_.push_back(slot);
+}
+
+}  // namespace foretoken::models::serving

@@ -1,0 +1,130 @@
+#pragma once
+// The requests inside one replica: waiting queue, prompts being processed, decoding sequences and
+// the KV blocks they hold. Mechanisms only; schedulers decide what to do with them.
+//
+// All decoding sequences advance together, so a decode step costs O(1) however large the batch:
+// each sequence remembers the step it joined at, and a count per position inside the KV block says
+// how many sequences need a fresh block in the coming step.
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+namespace foretoken::models::serving {
+
+enum class SequenceState : std::uint8_t { free, waiting, prefilling, decoding };
+
+struct Sequence {
+  std::uint32_t request = 0;  // number in order of arrival
+  std::int32_t input = 0, output = 0;
+  std::int64_t arrival_ps = 0;     // when the client sent it
+  std::int64_t scheduled_ps = -1;  // first time any of it was processed
+  std::int64_t first_ps = -1;      // first streamed chunk left the engine
+  std::int32_t target = 0;         // tokens to process before decoding: prompt, and after a
+                                   // preemption also what had been generated
+  std::int32_t prefilled = 0;
+  std::int32_t generated = 0;
+  std::int32_t blocks = 0;     // KV blocks held; of decoding ones: when they joined
+  std::int32_t committed = 0;  // blocks set aside at admission, see AdmissionRule
+  std::int32_t preemptions = 0;
+  std::int32_t cached_at_join = 0;
+  std::int64_t join_step = 0;
+  std::uint64_t admission = 0;  // grows with each admission; names this stay in the batch
+  std::uint32_t position = 0;   // index in prefilling() or decoding()
+  SequenceState state = SequenceState::free;
+};
+
+struct AdmissionRule {
+  std::int32_t max_sequences = 1;
+  std::int32_t watermark_blocks = 0;  // must stay free
+  double reserve_output = 0.0;        // share of the output a request finds blocks for
+};
+
+using Slot = std::uint32_t;
+
+class Batch {
+ public:
+  Batch(std::int64_t kv_blocks, std::int32_t block_tokens, const AdmissionRule& rule,
+        std::int32_t stream_chunk);
+
+  // --- state
+  [[nodiscard]] const Sequence& sequence(Slot slot) const { return sequences_[slot]; }
+  [[nodiscard]] const std::deque<Slot>& waiting() const { return waiting_; }
+  [[nodiscard]] const std::vector<Slot>& prefilling() const { return prefilling_; }
+  [[nodiscard]] const std::vector<Slot>& decoding() const { return decoding_; }
+  [[nodiscard]] std::int32_t running() const {
+    return static_cast<std::int32_t>(prefilling_.size() + decoding_.size());
+  }
+  [[nodiscard]] std::int64_t total_blocks() const { return total_blocks_; }
+  [[nodiscard]] std::int64_t free_blocks() const { return free_blocks_; }
+  [[nodiscard]] std::int64_t used_blocks() const { return total_blocks_ - free_blocks_; }
+  [[nodiscard]] std::int64_t preemptions() const { return preemptions_; }
+  [[nodiscard]] std::int32_t max_sequences() const { return rule_.max_sequences; }
+  // Tokens the coming decode step attends to, new ones included.
+  [[nodiscard]] std::int64_t decode_context() const {
+    return cached_ + static_cast<std::int64_t>(decoding_.size());
+  }
+  // Fresh blocks the decode step after `ahead` more takes.
+  [[nodiscard]] std::int32_t decode_blocks(std::int64_t ahead = 0) const;
+  // Decode steps until the next one at which a sequence ends or its first chunk is full.
+  [[nodiscard]] std::int64_t steps_to_milestone();
+  [[nodiscard]] bool can_ever_hold(std::int32_t input, std::int32_t output) const;
+
+  // --- what schedulers do
+  Slot enqueue(const Sequence& arrival);
+  // Front of the queue into the batch, if the rules allow it to process `tokens` of its prompt
+  // while `keep_free` blocks stay available to others.
+  bool admit_front(std::int32_t tokens, std::int64_t keep_free, std::int64_t now_ps);
+  // Blocks for `tokens` more of a prompt; false (and nothing changed) if there are too few beside
+  // `keep_free`.
+  bool extend(Slot slot, std::int32_t tokens, std::int64_t keep_free);
+  // Throws out the sequence admitted last; it goes to the front of the queue and starts over.
+  Slot preempt_latest();
+
+  // --- what the replica does
+  void begin_decode_step() { free_blocks_ -= decode_blocks(); }  // takes the blocks it writes to
+  void end_decode_step();
+  // `tokens` of the prompt of `slot` are in the cache. True if that was the last: a token came out.
+  bool end_chunk(Slot slot, std::int32_t tokens, std::int64_t now_ps);
+  // Sequences due at the current decode step, in order of admission: stamps first chunks, returns
+  // the ended ones still in place for release().
+  void collect_finished(std::int64_t now_ps, std::vector<Slot>& finished);
+  void release(Slot slot);
+  [[nodiscard]] std::int32_t cached_tokens(Slot slot) const;
+  [[nodiscard]] std::int32_t generated_tokens(Slot slot) const;
+
+ private:
+  struct Milestone {  // min-heap on (step, admission)
+    std::int64_t step;
+    std::uint64_t admission;
+    Slot slot;
+    bool ends;
+  };
+  static bool later(const Milestone& a, const Milestone& b);
+  [[nodiscard]] std::int32_t blocks_for(std::int64_t tokens) const {
+    return static_cast<std::int32_t>((tokens + block_tokens_ - 1) / block_tokens_);
+  }
+  [[nodiscard]] std::size_t phase_of(const Sequence& sequence) const;
+  void join_decode(Slot slot);
+  void leave_decode(Slot slot);
+  void push_milestone(const Milestone& milestone);
+  void drop_stale_milestones();
+  void leave(std::vector<Slot>& list, Slot slot);
+
+  std::int64_t total_blocks_, free_blocks_, committed_blocks_ = 0;
+  std::int32_t block_tokens_;
+  AdmissionRule rule_;
+  std::int32_t stream_chunk_;  // generated tokens at which the first chunk leaves
+  std::vector<Sequence> sequences_;
+  std::vector<Slot> free_slots_;
+  std::deque<Slot> waiting_;
+  std::vector<Slot> prefilling_;  // in order of admission
+  std::vector<Slot> decoding_;
+  std::vector<std::int32_t> phase_count_;  // decoding sequences by phase
+  std::vector<Milestone> milestones_;
+  std::int64_t cached_ = 0;  // KV tokens of the decoding sequences
+  std::int64_t step_ = 0;    // decode steps done
+  std::uint64_t admissions_ = 0;
+  std::int64_t preemptions_ = 0;
+};
+
+}  // namespace foretoken::models::serving

@@ -1,0 +1,247 @@
+#include "models/serving/collect.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "sim/core/error.hpp"
+
+namespace foretoken::models::serving {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::quiet_NaN();
+
+double seconds(std::int64_t ps) { return ps < 0 ? kNever : static_cast<double>(ps) * 1e-12; }
+
+void size_table(RequestTable& table, const std::vector<IssuedRequest>& issued) {
+  const std::size_t n = issued.size();
+  for (auto* column :
+       {&table.arrival_s, &table.scheduled_s, &table.first_token_s, &table.last_token_s})
+    column->assign(n, kNever);
+  for (auto* column :
+       {&table.input_tokens, &table.output_tokens, &table.preemptions, &table.replica})
+    column->assign(n, 0);
+  table.outcome.assign(n, RequestOutcome::unfinished);
+  for (std::size_t i = 0; i < n; ++i) {
+    table.arrival_s[i] = seconds(issued[i].arrival_ps);
+    table.input_tokens[i] = issued[i].input;
+    table.output_tokens[i] = issued[i].output;
+    table.replica[i] = issued[i].replica;
+    if (issued[i].replica < 0) table.outcome[i] = RequestOutcome::rejected;
+  }
+}
+
+void fill_requests(ServingResult& result, const FrontEnd& front_end,
+                   const std::vector<Replica*>& replicas, std::size_t arrived) {
+  RequestTable& table = result.requests;
+  std::vector<IssuedRequest> issued(
+      front_end.issued().begin(),
+      front_end.issued().begin() + static_cast<std::ptrdiff_t>(arrived));
+  size_table(table, issued);
+  for (const Replica* replica : replicas)
+    for (const RequestRecord& record : replica->records()) {
+      const std::size_t i = record.request;
+      if (i >= arrived) continue;
+      table.scheduled_s[i] = seconds(record.scheduled_ps);
+      table.first_token_s[i] = seconds(record.first_ps);
+      table.last_token_s[i] = seconds(record.last_ps);
+      table.preemptions[i] = record.preemptions;
+      table.outcome[i] = record.outcome;
+    }
+}
+
+void fill_counts(ServingResult& result, const FrontEnd& front_end,
+                 const std::vector<Replica*>& replicas, std::size_t arrived) {
+  result.arrived = static_cast<std::int64_t>(arrived);
+  for (std::size_t i = 0; i < arrived; ++i) result.rejected += front_end.issued()[i].replica < 0;
+  for (const Replica* replica : replicas) {
+    result.completed += replica->counts().completed;
+    result.rejected += replica->counts().rejected;
+    result.input_tokens += replica->counts().input_tokens;
+    result.output_tokens += replica->counts().output_tokens;
+    result.preemptions += replica->batch().preemptions();
+  }
+  result.unfinished = result.arrived - result.completed - result.rejected;
+}
+
+void fill_series(ServingResult& result, const ServingSpec& spec,
+                 const std::vector<Replica*>& replicas, std::int64_t end_ps) {
+  std::int64_t bin_ps = 0;
+  for (Replica* replica : replicas)
+    bin_ps = std::max(bin_ps, replica->recorder().series().bin_ps());
+  std::vector<SeriesBin> sum;
+  for (Replica* replica : replicas) {
+    Series& series = replica->recorder().series();
+    series.rebin(bin_ps);
+    sum.resize(std::max(sum.size(), series.bins().size()));
+    for (std::size_t i = 0; i < series.bins().size(); ++i) sum[i] += series.bins()[i];
+  }
+  const auto count = static_cast<double>(replicas.size());
+  const double idle = replicas.front()->recorder().idle_watts();
+  TimeSeries& out = result.series;
+  out.bin_s = static_cast<double>(bin_ps) * 1e-12;
+  for (std::size_t i = 0; i < sum.size(); ++i) {
+    // The last bin covers only the time until the run's end.
+    const auto begin = static_cast<std::int64_t>(i) * bin_ps;
+    const double span = seconds(std::min(begin + bin_ps, std::max(end_ps, begin + 1)) - begin);
+    const SeriesBin& bin = sum[i];
+    out.running.push_back(bin.running / span);
+    out.waiting.push_back(bin.waiting / span);
+    out.kv_used_fraction.push_back(bin.kv_fraction / span / count);
+    out.batch_tokens.push_back(bin.busy > 0 ? bin.batch_tokens / bin.busy : 0.0);
+    const double idle_s = std::max(0.0, count * span - bin.busy);
+    out.gpu_watts.push_back((bin.joules + idle * idle_s) / (count * span));
+    out.output_tokens_per_s.push_back(bin.output_tokens / span);
+  }
+  (void)spec;
+}
+
+void fill_steps(ServingResult& result, const std::vector<Replica*>& replicas) {
+  std::int64_t every = 1;
+  for (Replica* replica : replicas)
+    every = std::max(every, replica->recorder().steps().kept_every());
+  struct Row {
+    StepRecord step;
+    std::int32_t replica;
+  };
+  std::vector<Row> rows;
+  for (std::size_t r = 0; r < replicas.size(); ++r) {
+    StepLog& log = replicas[r]->recorder().steps();
+    log.thin_to(every);
+    for (const StepRecord& step : log.steps()) rows.push_back({step, static_cast<std::int32_t>(r)});
+  }
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    if (a.step.start_ps != b.step.start_ps) return a.step.start_ps < b.step.start_ps;
+    return a.replica != b.replica ? a.replica < b.replica : a.step.end_ps < b.step.end_ps;
+  });
+  StepTable& out = result.steps;
+  out.kept_every = every;
+  for (const Row& row : rows) {
+    out.start_s.push_back(seconds(row.step.start_ps));
+    out.duration_s.push_back(seconds(row.step.end_ps - row.step.start_ps));
+    out.replica.push_back(row.replica);
+    out.prefill_tokens.push_back(row.step.prefill_tokens);
+    out.decode_sequences.push_back(row.step.decode_sequences);
+    out.kv_blocks.push_back(static_cast<std::int32_t>(row.step.kv_blocks));
+  }
+}
+
+// Means over replicas, so that the parts and idle add up to the time of the run.
+void fill_time(ServingResult& result, const RunTotals& sum, double replicas, std::int64_t end_ps) {
+  TimeAccount& t = result.time;
+  t.gemm_s = sum.cost.gemm_s / replicas;
+  t.attention_s = sum.cost.attention_s / replicas;
+  t.experts_s = sum.cost.experts_s / replicas;
+  t.communication_s = sum.cost.communication_s / replicas;
+  t.elementwise_s = sum.cost.elementwise_s / replicas;
+  t.host_s = sum.cost.host_s / replicas;
+  t.idle_s = std::max(0.0, seconds(end_ps) - static_cast<double>(sum.busy_ps) * 1e-12 / replicas);
+}
+
+// Joules over the measured window. GPUs not busy idle; hosts go from idle to load with the share
+// of time their GPUs are busy; GPUs of the nodes that no replica uses idle all the time.
+void fill_energy(ServingResult& result, const ServingSpec& spec, const RunTotals& sum,
+                 double idle_watts) {
+  const DeploymentSpec& d = spec.deployment;
+  const double window = std::max(0.0, result.window_end_s - result.window_start_s);
+  const double per_replica = d.layout.gpus();
+  const double used = per_replica * d.replicas;
+  const double busy = sum.measured_busy_s;  // summed over replicas
+  EnergyAccount& e = result.energy;
+  e.gpu_j =
+      per_replica * (sum.measured_joules + idle_watts * std::max(0.0, window * d.replicas - busy));
+  if (window <= 0) return;
+  const double spare = std::max(0.0, static_cast<double>(d.nodes) * d.node.gpus - used);
+  const double busy_share = std::min(1.0, busy / (window * d.replicas));
+  const double host = d.nodes * (d.node.host_idle.value() +
+                                 (d.node.host_load - d.node.host_idle).value() * busy_share);
+  e.server_j = (e.gpu_j + (spare * idle_watts + host) * window) / d.node.psu_efficiency;
+  e.mean_gpu_watts = e.gpu_j / (used * window);
+  for (const double watts : result.series.gpu_watts)
+    e.peak_gpu_watts = std::max(e.peak_gpu_watts, watts);
+}
+
+// --- conservation -----------------------------------------------------------------------------
+
+void expect(ServingResult& result, bool holds, const std::string& broken) {
+  if (!holds) result.conservation_errors.push_back(broken);
+}
+
+void check_replica(ServingResult& result, const Replica& replica, std::size_t number,
+                   bool drained) {
+  const Batch& batch = replica.batch();
+  const ReplicaCounts& counts = replica.counts();
+  const RunTotals& totals = replica.recorder().totals();
+  const std::string who = "replica " + std::to_string(number) + ": ";
+  const auto inside = static_cast<std::int64_t>(batch.waiting().size()) + batch.running();
+  expect(result, counts.received == counts.completed + counts.rejected + inside,
+         who + std::to_string(counts.received) + " requests came in, " +
+             std::to_string(counts.completed + counts.rejected + inside) + " are accounted for");
+  if (!drained) return;
+  expect(result, inside == 0, who + "requests are left although the run drained");
+  expect(result, batch.free_blocks() == batch.total_blocks(),
+         who + std::to_string(batch.used_blocks()) + " KV blocks were not given back");
+  expect(result, totals.output_tokens == counts.output_tokens,
+         who + std::to_string(totals.output_tokens) + " tokens came out of steps, requests hold " +
+             std::to_string(counts.output_tokens));
+  expect(result, totals.prefill_tokens >= counts.input_tokens,
+         who + "fewer prompt tokens were processed than completed requests have");
+}
+
+void check(ServingResult& result, const std::vector<Replica*>& replicas, bool drained) {
+  expect(result, result.unfinished >= 0, "more requests ended than arrived");
+  if (drained)
+    expect(result, result.unfinished == 0,
+           std::to_string(result.unfinished) + " requests were lost between client and replica");
+  for (std::size_t r = 0; r < replicas.size(); ++r) check_replica(result, *replicas[r], r, drained);
+  const RequestTable& t = result.requests;
+  std::int64_t disordered = 0;
+  for (std::size_t i = 0; i < t.size(); ++i)
+    if (t.outcome[i] == RequestOutcome::completed)
+      disordered +=
+          !(t.arrival_s[i] <= t.scheduled_s[i] && t.scheduled_s[i] <= t.first_token_s[i] &&
+            t.first_token_s[i] <= t.last_token_s[i]);
+  expect(result, disordered == 0,
+         std::to_string(disordered) + " requests went through their stages out of order");
+}
+
+}  // namespace
+
+RunTotals total(const std::vector<Replica*>& replicas) {
+  RunTotals sum;
+  for (Replica* replica : replicas) sum += replica->recorder().totals();
+  return sum;
+}
+
+ServingResult collect(const ServingSpec& spec, const MemoryAccount& memory,
+                      const FrontEnd& front_end, const std::vector<Replica*>& replicas,
+                      const sim::engine::RunReport& run) {
+  ServingResult result;
+  result.run = run;
+  result.memory = memory;
+  const RunTotals sum = total(replicas);
+  const bool drained = run.reason == sim::engine::StopReason::drained;
+  const std::int64_t end_ps = std::max(run.end.ps(), sum.last_end_ps);
+  // Requests sent ahead of their time that the run did not reach have not arrived.
+  const auto& issued = front_end.issued();
+  const auto reached = std::upper_bound(
+      issued.begin(), issued.end(), drained ? INT64_MAX : run.end.ps(),
+      [](std::int64_t ps, const IssuedRequest& request) { return ps < request.arrival_ps; });
+  const auto arrived = static_cast<std::size_t>(reached - issued.begin());
+  fill_counts(result, front_end, replicas, arrived);
+  if (spec.record_requests) fill_requests(result, front_end, replicas, arrived);
+  std::int64_t last_ps = 0;
+  for (const Replica* replica : replicas) last_ps = std::max(last_ps, replica->counts().last_ps);
+  result.window_start_s = spec.workload.warmup.seconds();
+  result.window_end_s =
+      std::max(result.window_start_s, drained ? seconds(last_ps) : seconds(end_ps));
+  result.total_steps = sum.steps;
+  fill_time(result, sum, static_cast<double>(replicas.size()), std::max(end_ps, last_ps));
+  fill_series(result, spec, replicas, std::max(end_ps, last_ps));
+  fill_steps(result, replicas);
+  fill_energy(result, spec, sum, replicas.front()->recorder().idle_watts());
+  check(result, replicas, drained);
+  return result;
+}
+
+}  // namespace foretoken::models::serving

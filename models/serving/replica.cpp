@@ -1,0 +1,231 @@
+#include "models/serving/replica.hpp"
+
+#include <algorithm>
+
+#include "sim/core/error.hpp"
+
+namespace foretoken::models::serving {
+
+using sim::core::Duration;
+using sim::engine::Context;
+using sim::engine::Event;
+using sim::engine::Payload;
+using sim::engine::Priority;
+
+namespace {
+// Longest run of decode steps planned in one go: adapts, since a run cut short by an arrival has
+// wasted the look-ups behind the cut. Changes speed only.
+constexpr std::size_t kShortestRun = 8, kLongestRun = 1024;
+}  // namespace
+
+Replica::Replica(const ReplicaSpec& spec, const StepTimer& timer)
+    : spec_(spec),
+      timer_(timer),
+      scheduler_(make_scheduler(spec.batching, spec.ranks)),
+      batch_(spec.kv_blocks, spec.block_tokens, spec.admission, spec.first_chunk_tokens),
+      recorder_(spec.recorder),
+      run_cap_(2 * kShortestRun) {}
+
+void Replica::handle(Context& context, const Event& event) {
+  switch (event.kind) {
+    case kRequest:
+      receive(context, event.payload.as<RequestMessage>());
+      break;
+    case kWake:
+      wake_pending_ = false;
+      start_step(context);
+      break;
+    case kStepEnd:
+      end_step(context);
+      start_step(context);
+      break;
+    default:
+      SIM_ASSERT(false, "a replica got a message it does not know");
+  }
+}
+
+void Replica::receive(Context& context, const RequestMessage& message) {
+  ++counts_.received;
+  if (!batch_.can_ever_hold(message.input, message.output)) return reject(context, message);
+  const std::int64_t now_ps = context.now().ps();
+  if (run_length_ > 0) cut_run(context);
+  recorder_.waiting(now_ps, batch_.waiting().size());
+  Sequence sequence;
+  sequence.request = message.request;
+  sequence.input = message.input;
+  sequence.output = message.output;
+  sequence.arrival_ps = message.arrival_ps;
+  batch_.enqueue(sequence);
+  // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
+  if (!busy_ && !wake_pending_) {
+    context.schedule(Duration{}, kWake, {}, Priority::late);
+    wake_pending_ = true;
+  }
+}
+
+void Replica::reject(Context& context, const RequestMessage& message) {
+  ++counts_.rejected;
+  if (spec_.keep_records) {
+    RequestRecord record;
+    record.request = message.request;
+    record.input = message.input;
+    record.output = message.output;
+    record.arrival_ps = message.arrival_ps;
+    record.outcome = RequestOutcome::rejected;
+    records_.push_back(record);
+  }
+  announce(context, message.request);
+}
+
+// Something arrived within a run: it ends with the step in progress.
+void Replica::cut_run(Context& context) {
+  const std::int64_t now_ps = context.now().ps();
+  book_run_steps(now_ps);
+  if (run_booked_ + 1 >= run_length_) return;
+  context.cancel(step_end_);
+  run_length_ = run_booked_ + 1;
+  const Duration rest = Duration::picoseconds(ends_[run_booked_] - now_ps);
+  step_end_ = context.schedule(rest, kStepEnd, {}, Priority::late);
+  run_cap_ = std::max(kShortestRun, run_cap_ / 2);
+}
+
+StepInput Replica::step_input() {
+  StepInput input;
+  if (plan_.decode) {
+    input.decode_batch = static_cast<std::int32_t>(batch_.decoding().size());
+    input.decode_context = batch_.decode_context();
+  }
+  input.chunks = chunks_;
+  input.logits = input.decode_batch;
+  for (const PlannedChunk& chunk : plan_.chunks) {
+    const Sequence& sequence = batch_.sequence(chunk.slot);
+    input.logits += sequence.prefilled + chunk.tokens == sequence.target;
+  }
+  return input;
+}
+
+void Replica::start_step(Context& context) {
+  const std::int64_t now_ps = context.now().ps();
+  const std::size_t queued = batch_.waiting().size();
+  plan_.clear();
+  scheduler_->plan(batch_, now_ps, plan_);
+  if (batch_.waiting().size() != queued) recorder_.waiting(now_ps, queued);
+  busy_ = !plan_.empty();
+  run_length_ = run_booked_ = 0;
+  if (!busy_) {
+    SIM_ASSERT(batch_.running() == 0 && batch_.waiting().empty(),
+               "the scheduler found nothing to run although requests wait");
+    return;
+  }
+  step_start_ps_ = now_ps;
+  chunks_.clear();
+  for (const PlannedChunk& chunk : plan_.chunks)
+    chunks_.push_back({chunk.tokens, batch_.sequence(chunk.slot).prefilled});
+  if (plan_.steady && spec_.decode_runs) return start_run(context);
+  const Duration duration = Duration::from_seconds(timer_.cost(step_input()).seconds);
+  ends_.assign(1, now_ps + duration.ps());
+  step_end_ = context.schedule(duration, kStepEnd, {}, Priority::late);
+}
+
+// Steps that can be done before a sequence ends, a first chunk is full, or blocks run short.
+std::size_t Replica::run_length() {
+  const auto limit = static_cast<std::size_t>(std::clamp<std::int64_t>(
+      batch_.steps_to_milestone(), 1, static_cast<std::int64_t>(run_cap_)));
+  std::int64_t free = batch_.free_blocks() - batch_.decode_blocks();
+  std::size_t length = 1;
+  for (; length < limit; ++length) {
+    free -= batch_.decode_blocks(static_cast<std::int64_t>(length));
+    if (free < 0) break;
+  }
+  return length;
+}
+
+void Replica::start_run(Context& context) {
+  run_length_ = run_length();
+  if (run_length_ == run_cap_) run_cap_ = std::min(kLongestRun, 2 * run_cap_);
+  durations_.resize(run_length_);
+  timer_.decode_run(static_cast<std::int32_t>(batch_.decoding().size()), batch_.decode_context(),
+                    durations_);
+  ends_.resize(run_length_);
+  std::int64_t end_ps = step_start_ps_;
+  for (std::size_t i = 0; i < run_length_; ++i) ends_[i] = end_ps += durations_[i].ps();
+  step_end_ = context.schedule(Duration::picoseconds(end_ps - step_start_ps_), kStepEnd, {},
+                               Priority::late);
+}
+
+// Steps of the run that ended strictly before `before_ps`: at that very instant an arrival still
+// comes first, as it does when every step has an event of its own.
+void Replica::book_run_steps(std::int64_t before_ps) {
+  while (run_booked_ + 1 < run_length_ && ends_[run_booked_] < before_ps) {
+    book_step(ends_[run_booked_]);
+    ++run_booked_;
+  }
+}
+
+// The step that began at step_start_ps_ and whose work is in plan_ is over.
+void Replica::book_step(std::int64_t end_ps) {
+  const StepInput input = step_input();
+  if (plan_.decode) batch_.begin_decode_step();
+  StepRecord record;
+  record.start_ps = step_start_ps_;
+  record.end_ps = end_ps;
+  record.decode_sequences = input.decode_batch;
+  record.prefill_sequences = static_cast<std::int32_t>(chunks_.size());
+  for (const auto& chunk : chunks_)
+    record.prefill_tokens += static_cast<std::int32_t>(chunk.tokens);
+  record.output_tokens = input.logits;
+  record.kv_blocks = batch_.used_blocks();
+  recorder_.step(record, input, timer_.cost(input));
+  if (plan_.decode) batch_.end_decode_step();
+  for (const PlannedChunk& chunk : plan_.chunks) batch_.end_chunk(chunk.slot, chunk.tokens, end_ps);
+  step_start_ps_ = end_ps;
+}
+
+void Replica::end_step(Context& context) {
+  const std::int64_t now_ps = context.now().ps();
+  book_run_steps(now_ps);
+  book_step(now_ps);
+  run_length_ = run_booked_ = 0;
+  complete_finished(&context, now_ps);
+}
+
+void Replica::complete_finished(Context* context, std::int64_t now_ps) {
+  batch_.collect_finished(now_ps, finished_);
+  const std::int64_t delay_ps = spec_.response_delay.ps();
+  for (const Slot slot : finished_) {
+    const Sequence& sequence = batch_.sequence(slot);
+    SIM_ASSERT(batch_.generated_tokens(slot) == sequence.output, "a request ended early");
+    ++counts_.completed;
+    counts_.input_tokens += sequence.input;
+    counts_.output_tokens += sequence.output;
+    counts_.last_ps = now_ps + delay_ps;
+    if (spec_.keep_records)
+      records_.push_back({sequence.request, sequence.input, sequence.output, sequence.preemptions,
+                          sequence.arrival_ps, sequence.scheduled_ps, sequence.first_ps + delay_ps,
+                          now_ps + delay_ps, RequestOutcome::completed});
+    if (context != nullptr) announce(*context, sequence.request);
+    batch_.release(slot);
+  }
+}
+
+void Replica::announce(Context& context, std::uint32_t request) {
+  if (!report_) return;
+  context.send(*report_, spec_.response_delay, kDone, Payload(DoneMessage{request, spec_.index}));
+}
+
+void Replica::finish(sim::core::Time end) {
+  if (busy_) book_run_steps(end.ps());
+  recorder_.waiting(end.ps(), batch_.waiting().size());
+  if (!spec_.keep_records) return;
+  const auto keep = [&](Slot slot) {
+    const Sequence& s = batch_.sequence(slot);
+    const std::int64_t first = s.first_ps < 0 ? -1 : s.first_ps + spec_.response_delay.ps();
+    records_.push_back({s.request, s.input, s.output, s.preemptions, s.arrival_ps, s.scheduled_ps,
+                        first, -1, RequestOutcome::unfinished});
+  };
+  for (const Slot slot : batch_.waiting()) keep(slot);
+  for (const Slot slot : batch_.prefilling()) keep(slot);
+  for (const Slot slot : batch_.decoding()) keep(slot);
+}
+
+}  // namespace foretoken::models::serving

@@ -1,0 +1,99 @@
+#pragma once
+// One engine replica as a process: takes requests, runs iterations back to back while there is
+// work, and keeps what it did.
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "models/serving/batch.hpp"
+#include "models/serving/messages.hpp"
+#include "models/serving/recorder.hpp"
+#include "models/serving/result.hpp"
+#include "models/serving/scheduler.hpp"
+#include "models/serving/step_timer.hpp"
+#include "sim/engine/process.hpp"
+
+namespace foretoken::models::serving {
+
+// A request that left the replica (or was still there when the run stopped). Times as the client
+// sees them; -1 = never.
+struct RequestRecord {
+  std::uint32_t request = 0;
+  std::int32_t input = 0, output = 0, preemptions = 0;
+  std::int64_t arrival_ps = -1, scheduled_ps = -1, first_ps = -1, last_ps = -1;
+  RequestOutcome outcome = RequestOutcome::unfinished;
+};
+
+struct ReplicaSpec {
+  std::uint32_t index = 0;
+  BatchingSpec batching;
+  std::int32_t ranks = 1;  // attention ranks that step together
+  AdmissionRule admission;
+  std::int64_t kv_blocks = 0;
+  std::int32_t block_tokens = 16;
+  std::int32_t first_chunk_tokens = 1;  // tokens in the first streamed chunk
+  sim::core::Duration response_delay;   // engine to client
+  bool decode_runs = true;              // several decode steps in one event
+  bool keep_records = true;
+  RecorderSpec recorder;
+};
+
+struct ReplicaCounts {
+  std::int64_t received = 0, completed = 0, rejected = 0;
+  std::int64_t input_tokens = 0, output_tokens = 0;  // of completed requests
+  std::int64_t last_ps = 0;                          // client's time of the last completion
+};
+
+class Replica final : public sim::engine::Process {
+ public:
+  Replica(const ReplicaSpec& spec, const StepTimer& timer);
+
+  // Where completions are announced; none = nobody needs to know.
+  void report_to(sim::engine::ChannelId channel) { report_ = channel; }
+  void handle(sim::engine::Context& context, const sim::engine::Event& event) override;
+  // Books the steps that ended by `end` and the requests still inside. Once, after the run.
+  void finish(sim::core::Time end);
+
+  [[nodiscard]] const Batch& batch() const { return batch_; }
+  [[nodiscard]] const ReplicaCounts& counts() const { return counts_; }
+  [[nodiscard]] const std::vector<RequestRecord>& records() const { return records_; }
+  [[nodiscard]] Recorder& recorder() { return recorder_; }
+  [[nodiscard]] const Recorder& recorder() const { return recorder_; }
+
+ private:
+  void receive(sim::engine::Context& context, const RequestMessage& message);
+  void reject(sim::engine::Context& context, const RequestMessage& message);
+  void cut_run(sim::engine::Context& context);
+  void end_step(sim::engine::Context& context);
+  void start_step(sim::engine::Context& context);
+  void start_run(sim::engine::Context& context);
+  [[nodiscard]] std::size_t run_length();
+  void book_run_steps(std::int64_t before_ps);
+  void book_step(std::int64_t end_ps);
+  void complete_finished(sim::engine::Context* context, std::int64_t now_ps);
+  void announce(sim::engine::Context& context, std::uint32_t request);
+  [[nodiscard]] StepInput step_input();
+
+  ReplicaSpec spec_;
+  const StepTimer& timer_;
+  std::unique_ptr<Scheduler> scheduler_;
+  Batch batch_;
+  Recorder recorder_;
+  std::optional<sim::engine::ChannelId> report_;
+  ReplicaCounts counts_;
+  std::vector<RequestRecord> records_;
+
+  StepPlan plan_;
+  std::vector<llm::Chunk> chunks_;  // of plan_, as the timer wants them
+  std::vector<Slot> finished_;
+  bool busy_ = false, wake_pending_ = false;
+  std::int64_t step_start_ps_ = 0;
+  sim::engine::EventHandle step_end_;
+  // A run of decode steps: ends of all its steps, of which the first run_booked_ are booked and
+  // run_length_ will be done (fewer than planned if something arrived).
+  std::vector<sim::core::Duration> durations_;
+  std::vector<std::int64_t> ends_;
+  std::size_t run_booked_ = 0, run_length_ = 0, run_cap_;
+};
+
+}  // namespace foretoken::models::serving

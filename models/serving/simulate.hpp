@@ -1,0 +1,13 @@
+#pragma once
+// The simulation with everything injected: for tests with hand-made step times, and for callers
+// that run one deployment many times.
+#include "models/serving/serving.hpp"
+#include "models/serving/step_timer.hpp"
+
+namespace foretoken::models::serving {
+
+// As simulate(), with this timer and this memory; the result's `sources` stay empty.
+ServingResult simulate_with(const ServingSpec& spec, const StepTimer& timer,
+                            const MemoryAccount& memory, const sim::engine::RunOptions& options);
+
+}  // namespace foretoken::models::serving

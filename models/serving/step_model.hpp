@@ -1,0 +1,71 @@
+#pragma once
+// Step times of a deployment from its operators, tabulated by part:
+//   step(n tokens; decodes B, K; chunks) = dense(n) + head(sequences) + decode_attention(B, K)
+//                                        + sum of prefill_attention(chunk, context) + host(...)
+// with communication inside dense. A step then costs a few look-ups.
+#include <memory>
+#include <vector>
+
+#include "models/serving/recorder.hpp"
+#include "models/serving/result.hpp"
+#include "models/serving/spec.hpp"
+#include "models/serving/step_table.hpp"
+#include "models/serving/step_timer.hpp"
+
+namespace foretoken::models::serving {
+
+class StepModel final : public StepTimer {
+ public:
+  StepModel(const DeploymentSpec& deployment,
+            std::shared_ptr<const kernels::Calibration> calibration);
+
+  [[nodiscard]] StepCost cost(const StepInput& step) const override;
+  void decode_run(std::int32_t batch, std::int64_t context,
+                  std::span<sim::core::Duration> durations) const override;
+
+  // Tables and models behind the steps that were run, each with its share of their time: families
+  // from the run's sums, sources within a family from its average decode and prefill step.
+  [[nodiscard]] std::vector<ServingResult::Source> sources(const RunTotals& run) const;
+
+ private:
+  struct Tokens {      // of one step, on the busiest attention rank
+    double rank = 0;   // through attention's projections and dense layers
+    double group = 0;  // of all ranks, through the experts
+  };
+  struct Span {  // a cell of a 2-D table and the position inside
+    const Cell* c[4];
+    double row, column;
+    [[nodiscard]] double at(std::size_t field) const;
+  };
+  [[nodiscard]] Cell sum(const std::vector<llm::Operator>& operators) const;
+  [[nodiscard]] static Cell::Field family_of(const llm::OperatorShape& shape);
+  [[nodiscard]] std::vector<llm::Operator> typical_operators(const RunTotals& run) const;
+  [[nodiscard]] double peak(const llm::OperatorShape& shape) const;
+  [[nodiscard]] std::int32_t padded(std::int32_t batch) const;
+  [[nodiscard]] Tokens tokens_of(const StepInput& step) const;
+  [[nodiscard]] double per_rank(double total) const;
+  void add_dense(Cell& cell, const Tokens& tokens) const;
+  void add_head(Cell& cell, std::int32_t logits) const;
+  void add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) const;
+  [[nodiscard]] Cell prefill(const llm::Chunk& chunk) const;
+  [[nodiscard]] Span decode_span(double batch, double context) const;
+  [[nodiscard]] double host_seconds(std::int32_t sequences, bool prefill) const;
+
+  [[nodiscard]] std::vector<llm::Operator> dense_operators(std::int64_t tokens,
+                                                           std::int64_t group) const;
+  [[nodiscard]] Cell fill_dense(std::size_t index) const;
+  [[nodiscard]] Cell fill_group(std::size_t index) const;
+  [[nodiscard]] Cell fill_head(std::size_t index) const;
+  [[nodiscard]] Cell fill_decode(std::size_t index) const;
+  [[nodiscard]] Cell fill_prefill(std::size_t index) const;
+
+  DeploymentSpec deployment_;
+  kernels::KernelModel kernels_;
+  double streams_;  // attention ranks x micro-batches in flight: what a step's work is spread over
+  LogAxis<4> token_axis_, group_axis_;
+  LogAxis<3> batch_axis_, chunk_axis_;
+  LogAxis<2> context_axis_, prior_axis_;
+  LazyCells dense_, group_, head_, decode_, prefill_;
+};
+
+}  // namespace foretoken::models::serving
