@@ -148,23 +148,44 @@ void MaxMinSolver::reset_links() {
     Link& link = links_[id];
     link.open = 0;
     link.residual = std::max(0.0, link.capacity - link.fixed);
+    link.wanted = 0.0;
     link.top_rate = 0.0;
     link.held_rate = std::numeric_limits<double>::infinity();
   }
-  by_cap_.clear();
   for (const std::uint32_t id : active_flows_) {
     Flow& flow = flows_[id];
     drop_bottleneck(flow);
     flow.frozen = false;
-    if (std::isfinite(flow.cap)) by_cap_.push_back(id);
     for (const Hop& hop : path(id)) ++links_[hop.link].open;
   }
-  std::sort(by_cap_.begin(), by_cap_.end(), [this](std::uint32_t a, std::uint32_t b) {
-    return flows_[a].cap != flows_[b].cap ? flows_[a].cap < flows_[b].cap : a < b;
+}
+
+// A link with one open flow is a plain limit of that flow; a link that its open flows cannot fill
+// even at their limits never binds. Only the others need the heap.
+void MaxMinSolver::limit_flows() {
+  by_limit_.clear();
+  for (const std::uint32_t id : active_flows_) {
+    Flow& flow = flows_[id];
+    flow.limit = flow.cap;
+    flow.limit_link = kCap;
+    for (const Hop& hop : path(id)) {
+      const Link& link = links_[hop.link];
+      if (link.open != 1 || link.residual >= flow.limit) continue;
+      flow.limit = link.residual;
+      flow.limit_link = hop.link;
+    }
+    for (const Hop& hop : path(id)) links_[hop.link].wanted += flow.limit;
+    if (std::isfinite(flow.limit)) by_limit_.push_back(id);
+  }
+  std::sort(by_limit_.begin(), by_limit_.end(), [this](std::uint32_t a, std::uint32_t b) {
+    return flows_[a].limit != flows_[b].limit ? flows_[a].limit < flows_[b].limit : a < b;
   });
   heap_.clear();
-  for (const std::uint32_t id : touched_links_)
-    if (links_[id].open > 0) heap_.push_back({links_[id].residual / links_[id].open, id});
+  for (const std::uint32_t id : touched_links_) {
+    const Link& link = links_[id];
+    if (link.open > 1 && link.wanted >= link.residual)
+      heap_.push_back({link.residual / link.open, id});
+  }
   std::make_heap(heap_.begin(), heap_.end(), later);
 }
 
@@ -173,15 +194,18 @@ void MaxMinSolver::reset_links() {
 void MaxMinSolver::fill() {
   flows_resolved_ += active_flows_.size();
   reset_links();
-  std::size_t next_cap = 0;
+  limit_flows();
+  std::size_t next = 0;
   std::size_t left = active_flows_.size();
-  while (left > 0) freeze_next(next_cap, left);
+  while (left > 0) freeze_next(next, left);
 }
 
-void MaxMinSolver::freeze_next(std::size_t& next_cap, std::size_t& left) {
-  while (next_cap < by_cap_.size() && flows_[by_cap_[next_cap]].frozen) ++next_cap;
+void MaxMinSolver::freeze_next(std::size_t& next, std::size_t& left) {
+  while (next < by_limit_.size() && flows_[by_limit_[next]].frozen) ++next;
+  const double limit = next < by_limit_.size() ? flows_[by_limit_[next]].limit
+                                               : std::numeric_limits<double>::infinity();
   // The top's share may be stale: it only grows as flows freeze, so re-insert until it holds.
-  while (!heap_.empty()) {
+  while (!heap_.empty() && heap_.front().share < limit) {
     const Link& link = links_[heap_.front().link];
     const double share = link.open > 0 ? link.residual / link.open : 0.0;
     if (link.open > 0 && !above(share, heap_.front().share)) break;
@@ -193,11 +217,9 @@ void MaxMinSolver::freeze_next(std::size_t& next_cap, std::size_t& left) {
       heap_.pop_back();
     }
   }
-  const double cap = next_cap < by_cap_.size() ? flows_[by_cap_[next_cap]].cap
-                                               : std::numeric_limits<double>::infinity();
-  if (heap_.empty() || cap <= heap_.front().share) {
-    SIM_ASSERT(next_cap < by_cap_.size(), "an unfrozen flow has neither a link nor a cap");
-    freeze(by_cap_[next_cap], cap, kCap);
+  if (heap_.empty() || limit <= heap_.front().share) {
+    SIM_ASSERT(next < by_limit_.size(), "an unfrozen flow has neither a link nor a cap");
+    freeze(by_limit_[next], limit, flows_[by_limit_[next]].limit_link);
     --left;
     return;
   }

@@ -57,6 +57,7 @@ class MaxMinSolver {
     std::uint32_t open = 0;  // flows of the re-solved set not yet frozen
     double fixed = 0.0;      // load of the flows outside that set
     double residual = 0.0;   // capacity left for the open ones
+    double wanted = 0.0;     // most that the open ones could use
     double top_rate = 0.0;   // fastest re-solved flow after the fill
     double held_rate = 0.0;  // slowest re-solved flow that this link holds back
     std::vector<Member> members;
@@ -71,6 +72,8 @@ class MaxMinSolver {
     double cap = 0.0;
     double rate = 0.0;
     double previous = 0.0;
+    double limit = 0.0;                  // of this fill: its cap, or a link that it has to itself
+    std::uint32_t limit_link = 0;        // which; kCap for the cap
     std::uint32_t mark = 0;              // in the re-solved set of this epoch
     std::uint32_t bottleneck = kNoLink;  // link that froze it; kCap if its cap did
     bool frozen = false;
@@ -92,7 +95,8 @@ class MaxMinSolver {
   void fill();
   void freeze(std::uint32_t flow, double rate, std::uint32_t bottleneck);
   void reset_links();
-  void freeze_next(std::size_t& next_cap, std::size_t& left);
+  void limit_flows();
+  void freeze_next(std::size_t& next, std::size_t& left);
   bool take_violated();
   void drop_bottleneck(Flow& flow);
 
@@ -105,9 +109,9 @@ class MaxMinSolver {
   std::vector<std::uint32_t> active_flows_;   // re-solved in this epoch
   std::vector<std::uint32_t> touched_links_;  // links of those
   std::vector<HeapEntry> heap_;
-  std::vector<std::uint32_t> by_cap_;
-  std::vector<FlowId> changed_;  // found since the last solve()
-  std::vector<FlowId> result_;   // what the last solve() returned
+  std::vector<std::uint32_t> by_limit_;  // active flows, lowest limit first
+  std::vector<FlowId> changed_;          // found since the last solve()
+  std::vector<FlowId> result_;           // what the last solve() returned
   std::uint32_t epoch_ = 0;
   std::uint64_t flows_resolved_ = 0;
 };
