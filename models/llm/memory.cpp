@@ -1,6 +1,7 @@
 #include "models/llm/memory.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/llm/matrices.hpp"
 
@@ -53,6 +54,27 @@ hardware::Bytes activation_bytes_per_gpu(const ModelSpec& model, const Layout& l
   const double logits = static_cast<double>(logit_rows) * model.vocab * (shard + 2.0 + 4.0 + 4.0);
   return hardware::Bytes(
       std::max(layer, logits + static_cast<double>(max_tokens) * 2.0 * model.hidden));
+}
+
+hardware::Bytes eager_peak_bytes(const ModelSpec& model, int gpus, std::int64_t batch,
+                                 std::int64_t sequence, hardware::Bytes workspace) {
+  const Precision plain{WeightFormat::bf16, DType::bf16, DType::bf16};
+  const double total = weight_bytes_per_gpu(model, Layout{}, plain).value();
+  const ParameterCount count = count_parameters(model);
+  const double layer = (2.0 * static_cast<double>(count.total) -
+                        2.0 * static_cast<double>(count.embedding + count.head)) /
+                       model.layers;
+  const double slack = 1.25;
+  const double layers =
+      gpus == 1 ? model.layers
+                : std::min<double>(model.layers, std::floor(total / (gpus * layer) + slack));
+  const double weights = gpus == 1 ? total : layers * layer;
+  const double tokens = static_cast<double>(batch * sequence);
+  const double kv = tokens * kv_bytes_per_token(model, DType::bf16) * layers / model.layers;
+  const double scores = tokens * model.attention.heads * static_cast<double>(sequence) * 14.0 +
+                        tokens * 4.0 * model.hidden * 2.0;
+  const double logits = gpus == 1 ? tokens * model.vocab * 10.0 : 0.0;
+  return hardware::Bytes(weights + kv + std::max(scores, logits) + workspace.value());
 }
 
 }  // namespace foretoken::models::llm

@@ -140,6 +140,10 @@ void JsonObject::error(const std::string& key, std::string message) {
   problems_.push_back(at(it == offsets_.end() ? 0 : it->second, std::move(message)));
 }
 
+void JsonObject::conflict(const std::string& key, std::string message) {
+  if (problems_.empty()) error(key, std::move(message));
+}
+
 std::vector<std::string> JsonObject::unused() const {
   std::vector<std::string> out;
   for (const auto& key : keys())

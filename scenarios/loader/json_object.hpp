@@ -33,6 +33,8 @@ class JsonObject {
   [[nodiscard]] std::vector<std::string> keys() const;
   [[nodiscard]] const std::vector<sim::core::Diagnostic>& problems() const { return problems_; }
   void throw_if_problems() const;
+  // Like error(), for rules that join several values: silent once a value itself was refused.
+  void conflict(const std::string& key, std::string message);
 
  private:
   sim::core::Diagnostic at(std::size_t offset, std::string message) const;

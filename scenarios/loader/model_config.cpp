@@ -103,12 +103,13 @@ void attention_dimensions(JsonObject& c, ModelSpec& m) {
   a.heads = c.integer("num_attention_heads", 1, kMaxWidth);
   a.kv_heads = c.integer_or("num_key_value_heads", 1, kMaxWidth, a.heads);
   if (!c.has("head_dim") && m.hidden % a.heads != 0)
-    c.error("num_attention_heads", std::to_string(a.heads) + " heads do not divide hidden_size " +
-                                       std::to_string(m.hidden) + " and there is no head_dim");
+    c.conflict("num_attention_heads", std::to_string(a.heads) +
+                                          " heads do not divide hidden_size " +
+                                          std::to_string(m.hidden) + " and there is no head_dim");
   a.head_dim = c.integer_or("head_dim", 1, kMaxWidth, std::max(1, m.hidden / a.heads));
   if (a.heads % a.kv_heads != 0)
-    c.error("num_key_value_heads", std::to_string(a.kv_heads) + " KV heads do not divide " +
-                                       std::to_string(a.heads) + " attention heads");
+    c.conflict("num_key_value_heads", std::to_string(a.kv_heads) + " KV heads do not divide " +
+                                          std::to_string(a.heads) + " attention heads");
 }
 
 void common_dimensions(JsonObject& c, ModelSpec& m) {
@@ -181,8 +182,8 @@ void llama_like(JsonObject& c, ModelSpec& m) {
 
 void check_top_k(JsonObject& c, const ModelSpec& m, const char* key) {
   if (m.moe->top_k > m.moe->experts)
-    c.error(key, "a token goes to " + std::to_string(m.moe->top_k) + " experts but there are " +
-                     std::to_string(m.moe->experts));
+    c.conflict(key, "a token goes to " + std::to_string(m.moe->top_k) + " experts but there are " +
+                        std::to_string(m.moe->experts));
 }
 
 // Mixture layers must start at one layer and go on to the last: nothing else is described.
@@ -205,7 +206,7 @@ void deepseek_moe(JsonObject& c, ModelSpec& m) {
   require_value(c, "moe_layer_freq", 1);
   check_top_k(c, m, "num_experts_per_tok");
   if (m.moe->first_dense_layers > m.layers)
-    c.error("first_k_dense_replace", "more dense layers than layers");
+    c.conflict("first_k_dense_replace", "more dense layers than layers");
   if (m.moe->first_dense_layers == 0) m.intermediate = 0;
 }
 
@@ -322,7 +323,7 @@ void mpt(JsonObject& c, ModelSpec& m) {
   c.use("ffn_config");
   mpt_attention(c, m);
   if (m.hidden % m.attention.heads != 0)
-    c.error("n_heads", "the heads do not divide d_model " + std::to_string(m.hidden));
+    c.conflict("n_heads", "the heads do not divide d_model " + std::to_string(m.hidden));
 }
 
 void gpt2(JsonObject& c, ModelSpec& m) {
@@ -338,7 +339,7 @@ void gpt2(JsonObject& c, ModelSpec& m) {
   m.learned_positions = true;
   m.tied_embeddings = c.boolean_or("tie_word_embeddings", true);
   if (m.hidden % m.attention.heads != 0)
-    c.error("n_head", "the heads do not divide n_embd " + std::to_string(m.hidden));
+    c.conflict("n_head", "the heads do not divide n_embd " + std::to_string(m.hidden));
 }
 
 struct Architecture {
@@ -417,7 +418,7 @@ void check_size(JsonObject& c, const ModelSpec& m) {
   double layer = 4 * width * m.attention.heads * m.attention.head_dim + 3 * width * m.intermediate;
   if (m.moe) layer += 3 * width * m.moe->intermediate * (m.moe->experts + m.moe->shared_experts);
   if (layer * m.layers + 2 * width * m.vocab > 1e15)
-    c.error("architectures", "these dimensions describe more than 10^15 parameters; check them");
+    c.conflict("architectures", "these dimensions describe more than 10^15 parameters; check them");
 }
 
 }  // namespace
