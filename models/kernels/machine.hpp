@@ -1,0 +1,36 @@
+#pragma once
+// The figures of a GPU card that the operator models need, and their way into and out of the
+// calibration file (so that a table measured on one GPU can serve another).
+#include <array>
+#include <map>
+#include <string>
+
+#include "models/hardware/hardware.hpp"
+
+namespace foretoken::models::kernels {
+
+struct Machine {
+  std::string architecture;
+  double sms = 1.0;
+  double bandwidth = 0.0;        // memory, byte/s
+  double l2 = 0.0;               // bytes
+  double scale_up = 0.0;         // byte/s per GPU, one direction; 0 = none
+  double pcie = 0.0;             // byte/s, one direction
+  std::array<double, 8> peak{};  // dense tensor FLOP/s by DType; 0 = not supported
+
+  // Formats that the hardware does not multiply run in the next wider one.
+  [[nodiscard]] double peak_of(hardware::DType dtype) const;
+  // What every SM together can take from the L2 cache, byte/s. An upper limit.
+  [[nodiscard]] double l2_bandwidth() const;
+};
+
+Machine machine_of(const hardware::GpuSpec& gpu);
+
+// "GPU/card/NAME" entries of Calibration::parameters.
+void store_machine(const std::string& gpu, const Machine& machine,
+                   std::map<std::string, double>& parameters);
+// False where the parameters hold no such GPU.
+bool load_machine(const std::string& gpu, const std::map<std::string, double>& parameters,
+                  Machine& machine);
+
+}  // namespace foretoken::models::kernels

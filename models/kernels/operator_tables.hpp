@@ -1,0 +1,55 @@
+#pragma once
+// From rows of measured tables to operator shapes, and from shapes to the place they take among
+// the measurements: a category (what cannot be interpolated) and coordinates (what can).
+#include <optional>
+#include <string>
+
+#include "models/kernels/calibration.hpp"
+#include "models/kernels/field.hpp"
+#include "models/llm/operators.hpp"
+
+namespace foretoken::models::kernels {
+
+// Families that validation reports and that share one way of interpolating.
+enum class Family { gemm, attention, mla, moe, collective, elementwise };
+std::string_view to_string(Family family);
+
+struct Row {
+  llm::OperatorShape shape;
+  // What the shape cannot say and the table can: the kernel, the type of the arithmetic.
+  std::string variant;
+  double seconds = 0.0;
+};
+
+// Reads a table's rows as shapes; empty for operators that no shape describes.
+class RowReader {
+ public:
+  explicit RowReader(const Table& table);
+  [[nodiscard]] bool understood() const { return understood_; }
+  [[nodiscard]] std::size_t size() const { return table_->seconds.size(); }
+  [[nodiscard]] std::optional<Row> row(std::size_t index) const;
+
+ private:
+  [[nodiscard]] double number(const std::string& column, std::size_t index, double otherwise) const;
+  [[nodiscard]] const std::string& label(const std::string& column, std::size_t index) const;
+  [[nodiscard]] std::optional<Row> attention(std::size_t index, bool prefill) const;
+  [[nodiscard]] std::optional<Row> latent_attention(std::size_t index, bool prefill) const;
+  [[nodiscard]] std::optional<Row> experts(std::size_t index) const;
+  [[nodiscard]] std::optional<Row> collective(std::size_t index) const;
+
+  const Table* table_;
+  bool understood_ = false;
+};
+
+Family family_of(const llm::OperatorShape& shape);
+// e.g. "gemm/fp8_block", "prefill/128/0/fp8": parts in falling order of importance. A variant
+// makes it finer: category + "/" + variant.
+std::string category_of(const llm::OperatorShape& shape);
+// Logarithms of the dimensions; how many there are and how fast the field varies along each.
+Point coordinates_of(const llm::OperatorShape& shape);
+FieldShape field_shape_of(const llm::OperatorShape& shape);
+// The key that validation leaves out as a whole (DESIGN section 5), the same on every GPU and
+// engine.
+std::string fold_key_of(const llm::OperatorShape& shape);
+
+}  // namespace foretoken::models::kernels

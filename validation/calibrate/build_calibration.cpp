@@ -1,0 +1,134 @@
+#include "validation/calibrate/build_calibration.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "models/kernels/operator_tables.hpp"
+#include "models/kernels/physics.hpp"
+#include "scenarios/loader/calibration_file.hpp"
+#include "scenarios/loader/cards.hpp"
+#include "scenarios/loader/content_hash.hpp"
+#include "scenarios/loader/scenario.hpp"
+#include "validation/calibrate/kernel_csv.hpp"
+
+namespace foretoken::validation::calibrate {
+namespace {
+
+using models::kernels::Calibration;
+using models::kernels::Machine;
+using models::kernels::Table;
+
+std::string row_in_words(const Table& table, std::size_t row) {
+  std::string text;
+  for (std::size_t c = 0; c < table.columns.size(); ++c) {
+    const float value = table.values[c][row];
+    const auto labels = table.labels.find(table.columns[c]);
+    text +=
+        fmt::format("{}={} ", table.columns[c],
+                    labels == table.labels.end() ? fmt::format("{:g}", value)
+                                                 : labels->second[static_cast<std::size_t>(value)]);
+  }
+  return text + fmt::format("{:.4g} us", static_cast<double>(table.seconds[row]) * 1e6);
+}
+
+// Removes the rows that beat the limit of arithmetic, memory or wire.
+std::optional<SetAside> remove_impossible(Table& table, const Machine& machine) {
+  const models::kernels::RowReader reader(table);
+  if (!reader.understood()) return std::nullopt;
+  SetAside aside{table.gpu + "/" + table.op + "." + table.engine + "-" + table.version, 0, 0, {}};
+  std::vector<std::size_t> kept;
+  for (std::size_t i = 0; i < reader.size(); ++i) {
+    const auto row = reader.row(i);
+    const double least =
+        row ? models::kernels::least_seconds(row->shape, row->variant, machine) : 0.0;
+    if (!row || row->seconds >= least) {
+      kept.push_back(i);
+      continue;
+    }
+    ++aside.rows;
+    if (const double ratio = least / row->seconds; ratio > aside.worst_ratio) {
+      aside.worst_ratio = ratio;
+      aside.worst_row = row_in_words(table, i);
+    }
+  }
+  if (aside.rows == 0) return std::nullopt;
+  const auto keep = [&](std::vector<float>& values) {
+    std::vector<float> left;
+    left.reserve(kept.size());
+    for (const std::size_t i : kept) left.push_back(values[i]);
+    values = std::move(left);
+  };
+  for (auto& column : table.values) keep(column);
+  keep(table.seconds);
+  return aside;
+}
+
+}  // namespace
+
+TableGpus table_gpus(const scenarios::loader::Catalogue& catalogue) {
+  TableGpus gpus;
+  for (const auto& entry : scenarios::loader::list_cards("gpu", catalogue)) {
+    const auto loaded = scenarios::loader::load_gpu(entry.name, catalogue);
+    const auto& spec = loaded.card.spec;
+    if (!spec.tables.empty()) gpus.emplace(spec.tables, models::kernels::machine_of(spec));
+  }
+  return gpus;
+}
+
+Calibration read_measurements(const std::filesystem::path& folder, const TableGpus& gpus,
+                              CalibrationReport& report) {
+  Calibration calibration;
+  std::string hashes;
+  std::set<std::string> unknown;
+  for (const KernelFile& file : find_kernel_files(folder, report.diagnostics)) {
+    const auto gpu = gpus.find(file.gpu);
+    if (gpu == gpus.end()) {
+      ++report.refused;
+      if (unknown.insert(file.gpu).second)
+        report.diagnostics.push_back({(folder / file.gpu).string(),
+                                      0,
+                                      0,
+                                      "no GPU card names this folder by 'tables'; its files are "
+                                      "left out",
+                                      {},
+                                      false});
+      continue;
+    }
+    KernelTables read = read_kernel_file(file, report.diagnostics);
+    if (read.tables.empty()) {
+      ++report.refused;
+      continue;
+    }
+    ++report.files;
+    report.rows += read.rows;
+    hashes += file.gpu + "/" + file.path.filename().string() + " " + read.bytes_hash + "\n";
+    models::kernels::store_machine(file.gpu, gpu->second, calibration.parameters);
+    for (Table& table : read.tables) {
+      if (auto aside = remove_impossible(table, gpu->second))
+        report.set_aside.push_back(std::move(*aside));
+      report.keys += table.seconds.size();
+      if (!table.seconds.empty()) calibration.tables.push_back(std::move(table));
+    }
+  }
+  calibration.source_hash = scenarios::loader::hash_text(hashes);
+  return calibration;
+}
+
+CalibrationReport build_calibration(const std::filesystem::path& folder,
+                                    const std::filesystem::path& out,
+                                    const scenarios::loader::Catalogue& catalogue) {
+  CalibrationReport report;
+  const Calibration calibration = read_measurements(folder, table_gpus(catalogue), report);
+  if (calibration.tables.empty()) {
+    report.diagnostics.push_back(
+        {folder.string(), 0, 0, "holds no usable GPU/OPERATOR.ENGINE-VERSION.csv[.gz]", {}, false});
+    throw sim::core::InputError(report.diagnostics);
+  }
+  scenarios::loader::write_calibration(out, calibration);
+  return report;
+}
+
+}  // namespace foretoken::validation::calibrate
