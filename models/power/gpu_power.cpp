@@ -12,7 +12,7 @@ using hardware::Watts;
 //                    (tdp - idle) * (busy + tensor * t/b + memory * m/b + link * l/b))
 // with b the busy share and t/b, m/b, l/b the activity while busy. Watts. Linear activity models
 // hold at fixed clocks; throttling appears as the ceiling (SXM boards regulate to the limit within
-// a few per cent, ML.ENERGY v3 measurements).
+// a few per cent, ML.ENERGY leaderboard).
 Watts gpu_power(const hardware::GpuSpec& gpu, const PowerModel& model, const Activity& activity,
                 double busy_share) {
   SIM_ASSERT(busy_share >= 0.0 && busy_share <= 1.0 + 1e-9, "busy share of a GPU outside 0..1");
