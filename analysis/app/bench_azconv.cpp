@@ -1,19 +1,29 @@
 // AZ-CONV-4: the public trace that other serving simulators are timed with.
+#include "models/serving/bench_azconv.hpp"
+
 #include <fmt/format.h>
 
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "analysis/app/bench.hpp"
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
 #include "models/serving/serving.hpp"
-#include "sim/core/error.hpp"
+#include "scenarios/loader/calibration_file.hpp"
+#include "scenarios/loader/cards.hpp"
+#include "scenarios/loader/model_config.hpp"
+#include "scenarios/loader/scenario.hpp"
+#include "scenarios/loader/trace.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
+
+namespace loader = scenarios::loader;
+namespace serving = models::serving;
 
 CommandPage azconv_page() {
   CommandPage page;
@@ -36,6 +46,18 @@ int positive(const ParsedLine& line, const char* name) {
   return value;
 }
 
+serving::ServingSpec load(const std::filesystem::path& home, int replicas) {
+  const loader::Catalogue catalogue(home);
+  const std::filesystem::path folder = home / "scenarios";
+  const auto node = loader::load_node("a100-80gb-x4", catalogue);
+  serving::ServingSpec spec = serving::azconv_spec(
+      loader::read_model_config(folder / "models" / "llama-2-7b.json"), node.card.spec,
+      loader::load_engine("vllm-0.14.0", catalogue).card,
+      loader::read_trace(folder / "workloads" / "azure-llm-2023-conv.csv.gz"), replicas);
+  spec.deployment.power = node.card.power;
+  return spec;
+}
+
 }  // namespace
 
 int bench_azconv(const Invocation& invocation) {
@@ -46,15 +68,12 @@ int bench_azconv(const Invocation& invocation) {
   options.threads = positive(*line, "threads");
   if (options.threads > 1) options.executor = sim::engine::ExecutorKind::threads;
 
-  const auto scenario =
-      load_with_warnings(invocation.home / "scenarios" / "bench" / "azconv.yaml", invocation.home,
-                         {fmt::format("deployment.replicas={}", replicas),
-                          fmt::format("hardware.nodes={}", (replicas + 7) / 8),
-                          fmt::format("workload.arrivals.rate_scale={}", replicas / 4.0)});
-  auto calibration = load_calibration(invocation.home, scenario);
+  const serving::ServingSpec spec = load(invocation.home, replicas);
+  auto calibration =
+      loader::read_calibration(calibration_file(invocation.home), spec.deployment.node.gpu.tables);
   const double loaded_cpu_s = resource_use().cpu_s;
   const auto start = std::chrono::steady_clock::now();
-  const auto result = models::serving::simulate(scenario.serving, std::move(calibration), options);
+  const auto result = serving::simulate(spec, std::move(calibration), options);
   const double wall_s =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const ResourceUse used = resource_use();

@@ -13,8 +13,9 @@ namespace fs = std::filesystem;
 
 bool has_catalogue(const fs::path& folder) {
   std::error_code ignored;
-  return fs::is_directory(folder / "scenarios", ignored) &&
-         fs::is_directory(folder / "validation", ignored);
+  // A build folder has scenarios/ too, but no cards.
+  return fs::is_directory(folder / "scenarios" / "hardware", ignored) &&
+         fs::is_directory(folder / "scenarios" / "models", ignored);
 }
 
 }  // namespace
@@ -22,9 +23,10 @@ bool has_catalogue(const fs::path& folder) {
 fs::path find_home() {
   if (const char* stated = std::getenv("FORETOKEN_HOME")) {
     if (has_catalogue(stated)) return stated;
-    throw sim::core::InputError(std::string("FORETOKEN_HOME is '") + stated +
-                                "', which has no scenarios/ and validation/; unset it or point it "
-                                "to a foretoken checkout");
+    throw sim::core::InputError(
+        std::string("FORETOKEN_HOME is '") + stated +
+        "', which has no scenarios/hardware and scenarios/models; unset it or point it "
+        "to a foretoken checkout");
   }
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -47,6 +48,8 @@ int dispatch(const std::vector<std::string>& argv) {
   }
   const Command& command = find_command(first);
   Invocation invocation{first, {argv.begin() + 2, argv.end()}, find_home(), argv};
+  const char* const launcher = std::getenv("FORETOKEN_PROGRAM");
+  invocation.argv[0] = launcher != nullptr ? launcher : "foretoken";
   return command.run(invocation);
 }
 
