@@ -58,7 +58,18 @@ RequestLatencies collect_latencies(const RequestTable& r, const Window& window, 
   return all;
 }
 
-void count_work(const RequestTable& r, const Window& window, Metrics& m) {
+// A run that kept no table still has its counters, over the whole run.
+void count_without_table(const ServingResult& result, Metrics& m) {
+  m.arrived = static_cast<std::size_t>(result.arrived);
+  m.completed = m.finished_in_window = static_cast<std::size_t>(result.completed);
+  m.rejected = static_cast<std::size_t>(result.rejected);
+  m.unfinished = static_cast<std::size_t>(result.unfinished);
+  m.input_tokens = result.input_tokens;
+  m.output_tokens = result.output_tokens;
+}
+
+void count_work(const ServingResult& result, const Window& window, Metrics& m) {
+  const RequestTable& r = result.requests;
   double busy = 0.0;
   std::vector<double> arrivals, ends;
   for (std::size_t i = 0; i < r.size(); ++i) {
@@ -73,6 +84,7 @@ void count_work(const RequestTable& r, const Window& window, Metrics& m) {
     m.output_tokens += r.output_tokens[i];
   }
   if (m.window_s > 0) m.mean_concurrency = busy / m.window_s;
+  if (r.size() == 0) count_without_table(result, m);
   // Requests in flight over half-open [arrival, last token), ends before starts on a tie.
   std::sort(arrivals.begin(), arrivals.end());
   std::sort(ends.begin(), ends.end());
@@ -170,9 +182,7 @@ void account_energy(const Scenario& scenario, const ServingResult& result, Metri
 bool price_is_the_users(const Scenario& scenario) {
   const std::string file = scenario.file.filename().string();
   return std::any_of(scenario.resolved.begin(), scenario.resolved.end(), [&](const auto& v) {
-    const bool price =
-        v.path.rfind("cost.", 0) == 0 &&
-        (v.path.find("price") != std::string::npos || v.path.find("gpu_hour") != std::string::npos);
+    const bool price = v.path == "cost.node_price" || v.path == "cost.gpu_hour";
     return price && (v.origin.rfind(file, 0) == 0 || v.origin == "--set");
   });
 }
@@ -222,7 +232,7 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
       scenario.serving.workload.arrivals);
 
   const RequestLatencies requests = collect_latencies(result.requests, window, m);
-  count_work(result.requests, window, m);
+  count_work(result, window, m);
   account_series(result, window, m);
   account_energy(scenario, result, m);
   set_trust(result, m);

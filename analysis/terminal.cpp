@@ -90,14 +90,7 @@ std::string layout_text(const models::llm::Layout& l) {
 
 void put_head(Answer& out, const Scenario& scenario, const ServingResult& result,
               const Metrics& m) {
-  const auto& d = scenario.serving.deployment;
-  out.wrapped(
-      "deployment",
-      printable(fmt::format("{}, {} weights, {} KV, {}, {} x {} replica{} on {} x {} ({} GPU{})",
-                            d.model.name, models::llm::to_string(d.precision.weights),
-                            models::hardware::to_string(d.precision.kv), d.engine.name, d.replicas,
-                            layout_text(d.layout), d.replicas == 1 ? "" : "s", m.nodes, d.node.name,
-                            m.gpus, m.gpus == 1 ? "" : "s")));
+  out.wrapped("deployment", printable(deployment_text(scenario, m)));
   std::string traffic = fmt::format("{} requests arrived, {} completed",
                                     grouped(static_cast<std::int64_t>(m.arrived)),
                                     grouped(static_cast<std::int64_t>(m.completed)));
@@ -227,6 +220,14 @@ std::string outcome_text(const SloOutcome& t) {
 }
 
 }  // namespace
+
+std::string deployment_text(const Scenario& scenario, const Metrics& m) {
+  const auto& d = scenario.serving.deployment;
+  return fmt::format("{}, {} weights, {} KV, {}, {} x {} on {} x {} ({} GPU{})", d.model.name,
+                     models::llm::to_string(d.precision.weights),
+                     models::hardware::to_string(d.precision.kv), d.engine.name, d.replicas,
+                     layout_text(d.layout), m.nodes, d.node.name, m.gpus, m.gpus == 1 ? "" : "s");
+}
 
 std::string verdict_sentence(const Metrics& m) {
   const auto& terms = m.slo.terms;

@@ -17,6 +17,9 @@ struct TerminalOptions {
 // "Meets the SLO: ..." or "Misses the SLO: ttft.p99 ...", in one sentence.
 std::string verdict_sentence(const Metrics& metrics);
 
+// "deepseek-r1, fp8 weights, ... on 1 x hgx-h200 (8 GPUs)".
+std::string deployment_text(const Scenario& scenario, const Metrics& metrics);
+
 std::string terminal_answer(const Scenario& scenario, const ServingResult& result,
                             const Metrics& metrics, const RunInfo& info,
                             const TerminalOptions& options = {});
