@@ -125,16 +125,26 @@ const std::vector<Named>& routers() {
   return names;
 }
 
+fs::path LoadContext::base_of(const YamlNode& node) const {
+  return node.origin() == "--set" ? fs::path() : folder;
+}
+
 std::optional<fs::path> LoadContext::locate(const YamlNode& node, const std::string& kind) const {
   if (!node.exists()) return std::nullopt;
   const auto name = node.as<std::string>();
   if (name.empty()) return std::nullopt;
   std::error_code code;
   if (looks_like_path(name)) {
-    const fs::path path = folder / name;  // an absolute name replaces the folder
+    const fs::path path = base_of(node) / name;  // an absolute name replaces the folder
     if (fs::is_regular_file(path, code)) return path;
     node.error(fmt::format("no such file: {}", path.lexically_normal().string()));
     return std::nullopt;
+  }
+  if (kind == "models") {  // without opening every card
+    for (const std::string& card : {name + ".json", name + "/config.json"}) {
+      const fs::path path = catalogue.root() / "scenarios" / kind / card;
+      if (fs::is_regular_file(path, code)) return path;
+    }
   }
   std::vector<std::string> names;
   for (const Catalogue::Entry& entry : catalogue.list(kind)) {

@@ -286,7 +286,7 @@ std::string format_quantity(double value, Dimension dimension, std::string_view 
     return fmt::format("{}{}{}", value, currency, per);
   }
   std::string best;
-  std::size_t best_length = 0;  // an exponent is the last resort
+  std::size_t best_length = 0;
   for (const Unit& unit : units_of(dimension)) {
     if (!is_written(unit.name)) continue;
     // The division may be off by an ulp; only a text that reads back exactly will do.
@@ -294,8 +294,10 @@ std::string format_quantity(double value, Dimension dimension, std::string_view 
         unit.factor < 1.0 ? value * std::round(1.0 / unit.factor) : value / unit.factor;
     std::string text = fmt::format("{}{}", number, unit.name);
     if (parse_quantity(text, dimension).value != value) continue;
-    const std::size_t length =
-        text.size() + (text.find("e+") + 1 > 0 || text.find("e-") + 1 > 0 ? 100 : 0);
+    // An exponent or a leading 0. only where nothing else is exact.
+    std::size_t length = text.size();
+    if (text.find("e+") != std::string::npos || text.find("e-") != std::string::npos) length += 100;
+    if (text.starts_with("0.")) length += 2;
     if (best.empty() || length < best_length) {
       best = text;
       best_length = length;

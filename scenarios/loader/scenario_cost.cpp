@@ -1,5 +1,8 @@
 // cost: prices stated in the scenario, and for the rest the dated price card.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
+
+#include <ctime>
 
 #include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/quantity.hpp"
@@ -33,6 +36,18 @@ std::string join_keys(const std::map<std::string, T>& map) {
   return text.empty() ? "none" : text;
 }
 
+// Prices of a card whose time is over; those that the user states have no date.
+void warn_if_stale(const CostSpec& spec, const YamlNode& place) {
+  const std::time_t now = std::time(nullptr);
+  const std::string today = fmt::format("{:%Y-%m-%d}", fmt::gmtime(now));
+  const auto check = [&](const std::string& what, const Price& price) {
+    for (const auto& warning : stale_price(what, price, today)) place.warning(warning.message);
+  };
+  if (spec.node_price) check("node price", *spec.node_price);
+  if (spec.gpu_hour) check("rent", *spec.gpu_hour);
+  check("electricity", spec.electricity_per_kwh);
+}
+
 class CostReader {
  public:
   CostReader(const YamlNode& cost, const NodeSpec& node, const PriceCard& card)
@@ -60,6 +75,15 @@ class CostReader {
   void from_card(std::string_view key, const Price& price, Dimension dimension) const {
     cost_.resolve(key, format_quantity(price.amount, dimension, to_text(price.currency)),
                   fmt::format("card {} ({}, {})", card_.name, price.source, price.date));
+  }
+
+  // A tier or tariff named in the scenario stays as named; its price goes to the origin.
+  void named(std::string_view key, const std::string& name, const Price& price,
+             Dimension dimension) const {
+    cost_.resolve(key, name,
+                  fmt::format("{}; card {}: {} ({}, {})", cost_.any_child(key).origin(), card_.name,
+                              format_quantity(price.amount, dimension, to_text(price.currency)),
+                              price.source, price.date));
   }
 
   void read_exchange(CostSpec& spec) const {
@@ -116,23 +140,34 @@ class CostReader {
                       node_.gpu.name, join_keys(known)));
     }
     spec.gpu_hour = price->second;
-    from_card("gpu_hour", price->second, Dimension::money_per_gpu_hour);
+    named("rent", tier, price->second, Dimension::money_per_gpu_hour);
   }
 
   void read_electricity(CostSpec& spec) const {
-    const YamlNode node = cost_.any_child("electricity");
-    if (node.exists()) {
-      spec.electricity_per_kwh = stated(node, node.as<MoneyPerKwh>());
-    } else if (!card_.electricity.empty()) {
-      const auto& [tariff, price] = *card_.electricity.begin();
-      spec.electricity_per_kwh = price;
-      from_card("electricity", price, Dimension::money_per_kwh);
-    } else {
-      cost_.error(
-          fmt::format("price card {} has no electricity price; give cost.electricity, such "
-                      "as 0.8CNY/kWh",
-                      card_.name));
+    const auto stated_price = cost_.optional<MoneyPerKwh>("electricity");
+    const auto tariff = cost_.optional<std::string>("tariff");
+    if (stated_price && tariff) {
+      return cost_.error("give one of electricity and tariff");
     }
+    if (stated_price) {
+      spec.electricity_per_kwh = stated(cost_.any_child("electricity"), *stated_price);
+      return;
+    }
+    const auto& known = card_.electricity;
+    auto found = tariff ? known.find(*tariff) : known.begin();
+    // No tariff named: the first that is in the currency shown.
+    while (!tariff && found != known.end() && found->second.currency != spec.currency) ++found;
+    if (!tariff && found == known.end()) found = known.begin();
+    if (found == known.end()) {
+      const std::string message = fmt::format(
+          "price card {} has no such electricity tariff; it has: {}; or give cost.electricity, "
+          "such as 0.8CNY/kWh",
+          card_.name, join_keys(known));
+      return tariff ? cost_.any_child("tariff").error(message) : cost_.error(message);
+    }
+    spec.electricity_per_kwh = found->second;
+    if (tariff) return named("tariff", *tariff, found->second, Dimension::money_per_kwh);
+    from_card("electricity", found->second, Dimension::money_per_kwh);
   }
 
   const YamlNode& cost_;
@@ -152,7 +187,9 @@ CostSpec read_cost(const YamlNode& root, const LoadContext& context, const NodeS
   }
   const auto card = load_card(place, name, context, load_prices);
   if (!card) return {};
-  return CostReader(cost, node, *card).read();
+  CostSpec spec = CostReader(cost, node, *card).read();
+  warn_if_stale(spec, place);
+  return spec;
 }
 
 }  // namespace foretoken::scenarios::loader

@@ -46,12 +46,12 @@ ModelSpec read_model(const YamlNode& root, const LoadContext& context) {
 // of 8 between the two is the slip to look for.
 void override_bandwidth(const YamlNode& hardware, const std::string& key, const std::string& card,
                         BytesPerSecond& value) {
-  const auto given = hardware.optional<BytesPerSecond>(key, kPositive);
+  const auto given = hardware.optional<BytesPerSecond>(key);
   const auto text = [](double v) {
     const std::string bits = fmt::format("{:g}Gb/s", v * 8e-9);
     return fmt::format("{:g}GB/s ({})", v * 1e-9, bits);
   };
-  if (!given || given->value() == 0.0) {
+  if (!given) {
     hardware.resolve(key, format_quantity(value.value(), Dimension::bytes_per_second),
                      "card " + card);
     return;
@@ -72,8 +72,8 @@ void override_bandwidth(const YamlNode& hardware, const std::string& key, const 
 
 void read_hardware(const YamlNode& root, const LoadContext& context, DeploymentSpec& deployment) {
   const YamlNode hardware = root.required_child("hardware");
-  deployment.nodes = hardware.value_or<int>("nodes", 1, {1, kMaxGpus});
   const auto name = hardware.required<std::string>("node");
+  deployment.nodes = hardware.value_or<int>("nodes", 1, {1, kMaxGpus});
   if (!name.empty()) {
     if (auto card = load_card(hardware.any_child("node"), name, context, load_node)) {
       deployment.node = card->spec;
@@ -88,8 +88,9 @@ void read_hardware(const YamlNode& root, const LoadContext& context, DeploymentS
   override_bandwidth(hardware, "nic_bandwidth", node.name, node.nic_bandwidth);
   const YamlNode power = root.child("power");
   const std::string origin = "card " + gpu.name;
-  const auto share = [&power, &origin](std::string_view key, double& value) {
+  const auto share = [&](std::string_view key, double& value) {
     value = power.value_or<Ratio>(key, Ratio{value}, {0.0, 2.0}, origin).value;
+    if (power.has(key)) deployment.power.provenance = sim::core::Provenance::user;
   };
   share("busy", deployment.power.busy);
   share("tensor", deployment.power.tensor);
@@ -163,7 +164,11 @@ int nodes_needed(const DeploymentSpec& deployment) {
 }  // namespace
 
 void LoadContext::hash(const std::filesystem::path& input) const {
-  input_hashes[input.string()] = hash_file(input);
+  // Catalogue files by their place in the catalogue, so that hashes compare between machines.
+  const auto inside =
+      input.lexically_normal().lexically_relative(catalogue.root().lexically_normal());
+  const bool outside = inside.empty() || *inside.begin() == "..";
+  input_hashes[outside ? input.string() : inside.string()] = hash_file(input);
 }
 
 DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context) {
@@ -199,9 +204,9 @@ void check_deployment(const YamlNode& root, const DeploymentSpec& deployment) {
   if (deployment.model.layers == 0 || deployment.node.gpus == 0) return;  // said already
   const YamlNode node = root.child("deployment");
   const YamlNode place = node.any_child("parallel").exists() ? node.any_child("parallel") : node;
-  for (const std::string& problem : layout_errors(deployment.model, deployment.layout)) {
-    place.error(problem);
-  }
+  const auto problems = layout_errors(deployment.model, deployment.layout);
+  for (const std::string& problem : problems) place.error(problem);
+  if (!problems.empty()) return;  // GPU counts of such a layout mean nothing
   const int each = deployment.layout.gpus(), per_node = deployment.node.gpus;
   const std::int64_t used = std::int64_t{each} * deployment.replicas;
   const std::int64_t there = std::int64_t{per_node} * deployment.nodes;

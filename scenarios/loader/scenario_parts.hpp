@@ -24,6 +24,8 @@ struct LoadContext {
   // scenario, or a catalogue name. A name that is not there is an error at the node.
   [[nodiscard]] std::optional<std::filesystem::path> locate(const YamlNode& node,
                                                             const std::string& kind) const;
+  // Where a relative path given at `node` starts: here for --set, else beside the scenario.
+  [[nodiscard]] std::filesystem::path base_of(const YamlNode& node) const;
   void hash(const std::filesystem::path& input) const;
 };
 
@@ -38,7 +40,7 @@ std::optional<T> load_card(const YamlNode& node, const std::string& name,
                            Loaded<T> (*load)(const std::string&, const Catalogue&,
                                              const std::filesystem::path&)) {
   try {
-    Loaded<T> loaded = load(name, context.catalogue, context.folder);
+    Loaded<T> loaded = load(name, context.catalogue, context.base_of(node));
     for (const std::filesystem::path& file : loaded.files) context.hash(file);
     for (sim::core::Diagnostic& warning : loaded.warnings) {
       warning.warning = true;

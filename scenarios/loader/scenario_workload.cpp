@@ -24,8 +24,8 @@ constexpr int kMaxTokens = 100'000'000;
 TraceArrivals read_trace_arrivals(const YamlNode& arrivals, const LoadContext& context) {
   TraceArrivals result;
   const YamlNode name = arrivals.any_child("trace");
-  result.rate_scale = arrivals.value_or<Ratio>("rate_scale", Ratio{1.0}, kPositive).value;
   const auto file = context.locate(name, "workloads");
+  result.rate_scale = arrivals.value_or<Ratio>("rate_scale", Ratio{1.0}, kPositive).value;
   if (!file) return result;
   try {
     result.requests = read_trace(*file);

@@ -128,6 +128,7 @@ Json cost() {
                  {"gpu_hour", quantity(Dimension::money_per_gpu_hour, "one GPU, rented")},
                  {"rent", text("rented at this tier of the price card")},
                  {"electricity", quantity(Dimension::money_per_kwh, "electricity")},
+                 {"tariff", text("electricity at this tariff of the price card")},
                  {"pue", ratio("facility power over server power, at least 1")},
                  {"horizon", quantity(Dimension::seconds, "straight-line depreciation to zero")},
                  {"maintenance", ratio("a year, as a share of the purchase price")}});

@@ -211,7 +211,7 @@ TEST_CASE("resolved values say where they are from") {
     lines.push_back(v.path + " = " + v.value + " (" + v.origin + ")");
   }
   CHECK(lines == Strings{"a = 80GB (x.yaml:1)", "b.c = 2 (x.yaml:2)", "b.d = 3 (--set)",
-                         "b.e = 0.5s (default)", "b.f = 1GB (card h200)"});
+                         "b.e = 500ms (default)", "b.f = 1GB (card h200)"});
 }
 
 TEST_CASE("warnings do not stop the reading") {

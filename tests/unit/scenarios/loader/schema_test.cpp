@@ -1,0 +1,110 @@
+// The schema and the loader must know the same keys: a scenario that uses every key of the schema
+// loads, and every key that a loaded scenario resolves is in the schema.
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+
+#include "scenarios/loader/scenario.hpp"
+#include "temporary_folder.hpp"
+
+namespace foretoken::scenarios::loader {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+const fs::path kRoot = FORETOKEN_SOURCE_DIR;
+
+// Dotted paths of all values a scenario may hold.
+std::set<std::string> leaves(const json& schema, const std::string& path = {}) {
+  std::set<std::string> result;
+  if (!schema.contains("properties")) return {path};
+  for (const auto& [key, property] : schema.at("properties").items()) {
+    result.merge(leaves(property, path.empty() ? key : path + "." + key));
+  }
+  return result;
+}
+
+const json& property(const json& schema, const std::string& path) {
+  const json* at = &schema;
+  std::size_t start = 0;
+  while (start <= path.size()) {
+    const std::size_t stop = std::min(path.find('.', start), path.size());
+    at = &at->at("properties").at(path.substr(start, stop - start));
+    start = stop + 1;
+  }
+  return *at;
+}
+
+// slo.0 -> slo
+std::string without_index(const std::string& path) {
+  return path.rfind("slo.", 0) == 0 ? "slo" : path;
+}
+
+std::set<std::string> resolved_keys(const Scenario& scenario) {
+  std::set<std::string> keys;
+  for (const ResolvedValue& value : scenario.resolved) keys.insert(without_index(value.path));
+  return keys;
+}
+
+TEST_CASE("every key of a shipped scenario is in the schema, with a value it allows") {
+  const json schema = json::parse(json_schema());
+  const std::set<std::string> known = leaves(schema);
+  for (const char* name :
+       {"quickstart.yaml", "r1-distill-llama-8b-a100.yaml", "deepseek-llm-67b-8xa100.yaml",
+        "validation/r1-h200-trtllm-closed-loop.yaml"}) {
+    INFO(name);
+    const Scenario scenario = load_scenario(kRoot / "scenarios" / name, Catalogue(kRoot));
+    for (const ResolvedValue& value : scenario.resolved) {
+      INFO(value.path << " = " << value.value);
+      const std::string path = without_index(value.path);
+      REQUIRE(known.contains(path));
+      const json& rule =
+          path == "slo" ? property(schema, path).at("items") : property(schema, path);
+      if (rule.contains("pattern")) {
+        CHECK(std::regex_match(value.value, std::regex(rule.at("pattern").get<std::string>())));
+      }
+      if (rule.contains("enum")) {
+        const json& words = rule.at("enum");
+        CHECK(std::find(words.begin(), words.end(), value.value) != words.end());
+      }
+    }
+  }
+}
+
+TEST_CASE("every key of the schema is read by the loader") {
+  const TemporaryFolder folder;
+  const std::string head =
+      "foretoken: 1\nname: all\nmodel: deepseek-r1\nengine: sglang-0.5.9\n"
+      "hardware: {node: hgx-h200, nodes: 1, gpu_memory: 141GB, memory_bandwidth: 4.8TB/s,\n"
+      "  scale_up_bandwidth: 450GB/s, nic_bandwidth: 400Gb/s}\n"
+      "deployment:\n  weights: fp8\n  kv_cache: bf16\n"
+      "  parallel: {tensor: 8, pipeline: 1, data_attention: 1, expert: 1}\n"
+      "  replicas: 1\n  router: least_requests\n  expert_skew: 0.5\n  prefix_caching: false\n"
+      "  batching: {policy: prefill_first, max_tokens: 4096, max_sequences: 64}\n"
+      "power: {busy: 50%, tensor: 1.2, memory: 0.05, link: 0.05}\nslo: [ttft.p99 <= 2s]\nseed: 3\n";
+  const std::string lengths =
+      "  input: {tokens: 100, low_fraction: 50%}\n  output: {tokens: 10, low_fraction: 1}\n";
+  // Alternatives of one thing cannot stand in one file.
+  const std::vector<std::string> files = {
+      head + "workload:\n  arrivals: {poisson: 1/s}\n" + lengths +
+          "  duration: 1h\n  requests: 100\n  warmup: 1min\n  over_context: truncate\n"
+          "cost: {prices: list, currency: USD, cny_per_usd: 7.1, node_price: 300000USD,\n"
+          "  electricity: 0.08USD/kWh, pue: 1.2, horizon: 5y, maintenance: 3%}\n",
+      head + "workload:\n  arrivals: {closed_loop: 4}\n" + lengths +
+          "  requests: 100\ncost: {gpu_hour: 2USD/GPU/h, tariff: us-data-centre}\n",
+      head +
+          "workload:\n  arrivals: {trace: azure-llm-2023-code, rate_scale: 2}\n"
+          "cost: {rent: three-year}\n"};
+  std::set<std::string> read;
+  for (const std::string& text : files) {
+    read.merge(resolved_keys(load_scenario(folder.write("s.yaml", text), Catalogue(kRoot))));
+  }
+  CHECK(read == leaves(json::parse(json_schema())));
+}
+
+}  // namespace
+}  // namespace foretoken::scenarios::loader
