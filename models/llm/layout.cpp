@@ -15,6 +15,7 @@ void check_positive(const Layout& layout, std::vector<std::string>& errors) {
   const std::pair<const char*, int> parts[] = {{"tensor", layout.tensor},
                                                {"pipeline", layout.pipeline},
                                                {"data_attention", layout.data_attention},
+                                               {"context", layout.context},
                                                {"expert", layout.expert}};
   for (const auto& [name, value] : parts)
     if (value < 1)
@@ -49,14 +50,20 @@ void check_experts(const ModelSpec& model, const Layout& layout, std::vector<std
     if (layout.redundant_experts > 0)
       errors.push_back("redundant_experts " + to_string(layout.redundant_experts) +
                        " but the model has no experts");
+    if (layout.all_to_all)
+      errors.push_back("all_to_all exchanges tokens between experts but the model has none");
     return;
   }
-  const int group = layout.tensor * layout.data_attention;
+  const int group = layout.stage_gpus();
   if (group % layout.expert != 0) {
     errors.push_back("expert " + to_string(layout.expert) + " does not divide the " +
-                     to_string(group) + " GPUs of a stage (tensor x data_attention)");
+                     to_string(group) + " GPUs of a stage (tensor x data_attention x context)");
     return;
   }
+  if (layout.all_to_all && layout.expert != group)
+    errors.push_back("all_to_all needs whole experts on each GPU: expert " +
+                     to_string(layout.expert) + " must equal the " + to_string(group) +
+                     " GPUs of a stage");
   const int copies = model.moe->experts + layout.redundant_experts;
   if (copies % layout.expert != 0)
     errors.push_back("expert " + to_string(layout.expert) + " does not divide the " +
@@ -65,7 +72,7 @@ void check_experts(const ModelSpec& model, const Layout& layout, std::vector<std
   if (model.moe->intermediate % layout.moe_tensor() != 0)
     errors.push_back("experts of width " + to_string(model.moe->intermediate) +
                      " cannot be split over " + to_string(layout.moe_tensor()) +
-                     " GPUs (tensor x data_attention / expert)");
+                     " GPUs (tensor x data_attention x context / expert)");
 }
 
 double matrix_bytes(const ModelSpec& model, const Precision& precision,
@@ -204,7 +211,7 @@ double kv_bytes_per_token_per_gpu(const ModelSpec& model, const Layout& layout,
     layer = 2.0 * kv_heads_per_gpu(model, layout.tensor) * a.head_dim * element;
   }
   const auto stages = stage_layers(model.layers, layout.pipeline);
-  return layer * *std::max_element(stages.begin(), stages.end());
+  return layer * *std::max_element(stages.begin(), stages.end()) / layout.context;
 }
 
 }  // namespace foretoken::models::llm

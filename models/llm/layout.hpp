@@ -6,18 +6,24 @@
 
 namespace foretoken::models::llm {
 
-// How one replica is spread over GPUs. gpus() = tensor * pipeline * data_attention.
-// Routed experts are split over `expert` ranks and within each over the rest (moe tensor parallel).
+// How one replica is spread over GPUs. gpus() = tensor * pipeline * data_attention * context; a
+// stage is its GPUs of one pipeline position. Routed experts are split over `expert` ranks and within each over the rest (moe tensor parallel).
 struct Layout {
   int tensor = 1;          // tensor parallelism of attention and dense layers
   int pipeline = 1;
   int data_attention = 1;  // data parallelism of attention (each rank holds its own KV)
+  int context = 1;         // context parallelism: an attention rank's tokens and KV over so many GPUs
   int expert = 1;          // expert parallelism
-  int redundant_experts = 0;    // extra copies of hot experts, spread over the expert ranks
+  // Extra copies of hot experts, spread over the expert ranks: memory here; what they do for the
+  // balance is the routing skew that the caller gives.
+  int redundant_experts = 0;
   int gpus_per_node = 0;        // where groups cross nodes; 0: everything is in one node
   bool uneven_stages = false;   // pipeline stages may differ by one layer
-  [[nodiscard]] int gpus() const { return tensor * pipeline * data_attention; }
-  [[nodiscard]] int moe_tensor() const { return tensor * data_attention / expert; }
+  // Expert ranks exchange tokens by dispatch and combine (DeepEP) instead of gather and scatter.
+  bool all_to_all = false;
+  [[nodiscard]] int stage_gpus() const { return tensor * data_attention * context; }
+  [[nodiscard]] int gpus() const { return stage_gpus() * pipeline; }
+  [[nodiscard]] int moe_tensor() const { return stage_gpus() / expert; }
 };
 
 struct Precision {

@@ -35,9 +35,12 @@ double expert_width(const ModelSpec& model, const Layout& layout) {
   const double inner = static_cast<double>(moe.intermediate) / layout.moe_tensor();
   const double first =
       std::max((model.gated_mlp ? 2 : 1) * inner, static_cast<double>(model.hidden));
-  const double gathered = layout.data_attention > 1 ? 2.0 * model.hidden : model.hidden;
+  const int ranks = layout.data_attention * layout.context;
+  const double gathered = ranks > 1 ? 2.0 * model.hidden : model.hidden;
   const double router = moe.experts * 2.0;  // fp32 scores
-  return layout.data_attention * (moe.top_k * (first + inner) + gathered + router);
+  // Gathered, every rank sees all tokens; dispatched, each receives as many pairs as it sends.
+  const int seen = layout.all_to_all ? 1 : ranks;
+  return seen * (moe.top_k * (first + inner) + gathered + router);
 }
 
 }  // namespace
@@ -48,12 +51,12 @@ hardware::Bytes activation_bytes_per_gpu(const ModelSpec& model, const Layout& l
   double widest = attention_width(model, layout.tensor);
   if (dense_layers(model) > 0) widest = std::max(widest, mlp_width(model, layout.tensor));
   if (model.moe) widest = std::max(widest, expert_width(model, layout));
-  const double layer = static_cast<double>(max_tokens) * 2.0 * (2.0 * model.hidden + widest);
+  const double rows = std::ceil(static_cast<double>(max_tokens) / layout.context);
+  const double layer = rows * 2.0 * (2.0 * model.hidden + widest);
   // Logits of this rank and gathered in 16 bits, then a copy and the probabilities in fp32.
   const double shard = layout.tensor > 1 ? 2.0 / layout.tensor : 0.0;
   const double logits = static_cast<double>(logit_rows) * model.vocab * (shard + 2.0 + 4.0 + 4.0);
-  return hardware::Bytes(
-      std::max(layer, logits + static_cast<double>(max_tokens) * 2.0 * model.hidden));
+  return hardware::Bytes(std::max(layer, logits + rows * 2.0 * model.hidden));
 }
 
 hardware::Bytes eager_peak_bytes(const ModelSpec& model, int gpus, std::int64_t batch,

@@ -88,7 +88,8 @@ struct Chunk {           // part of one prompt processed in a step
   std::int64_t context = 0;  // tokens of the same prompt already in the cache
 };
 
-// `tokens`: new tokens through the dense layers on one attention rank; `sequences`: how many of
+// `tokens`: new tokens through the dense layers on one attention rank (with context parallelism the
+// rank is a group of GPUs, and each takes its share); `sequences`: how many of
 // them need logits. `group_tokens`: tokens of all attention ranks (= tokens if data_attention 1).
 std::vector<Operator> dense_operators(const ModelSpec&, const Layout&, const Precision&,
                                       std::int64_t tokens, std::int64_t sequences,

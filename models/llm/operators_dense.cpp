@@ -128,8 +128,9 @@ std::vector<Operator> dense_operators(const ModelSpec& model, const Layout& layo
                                       const Precision& precision, std::int64_t tokens,
                                       std::int64_t sequences, std::int64_t group_tokens,
                                       double expert_skew) {
-  Step step{model, layout, precision, tokens, {}};
-  const double row = as_double(tokens) * model.hidden * kHalf;
+  const std::int64_t rows = (tokens + layout.context - 1) / layout.context;
+  Step step{model, layout, precision, rows, {}};
+  const double row = as_double(rows) * model.hidden * kHalf;
   step.elementwise("embedding", 1, row * (model.learned_positions ? 3 : 2));
   // Residual add fused with the norm: reads both, writes both. Twice a layer, once at the end.
   step.elementwise("add_norm", 2.0 * model.layers + 1, 4 * row);

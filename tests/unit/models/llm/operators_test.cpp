@@ -226,3 +226,52 @@ TEST_CASE("nothing to do makes no operators") {
   REQUIRE(idle.size() == 1);
   CHECK(idle[0].name == "experts");
 }
+
+TEST_CASE("wide expert parallelism: dispatch and combine in place of gather and scatter") {
+  // DeepSeek's decode unit: EP144. Copies of a token: 144 x (1 - (143/144)^8) = 7.8085.
+  Layout ep;
+  ep.data_attention = ep.expert = 144;
+  ep.redundant_experts = 32;
+  ep.gpus_per_node = 8;
+  ep.all_to_all = true;
+  REQUIRE(layout_errors(deepseek_v3(), ep).empty());
+  const auto ops = communication_operators(deepseek_v3(), ep, kFp8Block, 128);
+  REQUIRE(ops.size() == 2);
+  const auto& dispatch = std::get<CollectiveOp>(named(ops, "experts.dispatch").shape);
+  CHECK(dispatch.kind == CollectiveKind::all_to_all);
+  CHECK(dispatch.inter_node);
+  CHECK(dispatch.bytes == Approx(128 * 7.8085 * 7168 * (1 + 4.0 / 128)).epsilon(1e-4));
+  const auto& combine = std::get<CollectiveOp>(named(ops, "experts.combine").shape);
+  CHECK(combine.bytes == Approx(128 * 7.8085 * 7168 * 2).epsilon(1e-4));
+  CHECK(combine.dtype == DType::bf16);
+  Layout tp = ep;
+  tp.expert = 72;
+  tp.redundant_experts = 32;
+  CHECK(layout_errors(deepseek_v3(), tp).size() == 1);
+}
+
+TEST_CASE("context parallelism: shares of a prompt and of the cache") {
+  Layout cp;
+  cp.context = 4;
+  CHECK(cp.gpus() == 4);
+  const Chunk chunk{4096, 4096};
+  const auto whole = prefill_attention_operators(llama_70b(), Layout{}, Precision{}, chunk);
+  const auto part = prefill_attention_operators(llama_70b(), cp, Precision{}, chunk);
+  CHECK(flops_of(part, "prefill_attention") * 4 ==
+        Approx(flops_of(whole, "prefill_attention")).epsilon(1e-3));
+  CHECK(std::get<PrefillAttentionOp>(named(part, "prefill_attention").shape).tokens == 1024);
+  // All keys and values of the prompt: 8192 tokens x 2 x 8 heads x 128 x 2 B
+  CHECK(std::get<CollectiveOp>(named(part, "prefill.kv_all_gather").shape).bytes ==
+        8192.0 * 2 * 8 * 128 * 2);
+  const auto decode = decode_attention_operators(llama_70b(), cp, Precision{}, 2, 8000);
+  CHECK(std::get<DecodeAttentionOp>(named(decode, "decode_attention").shape).context == 2000);
+  CHECK(std::get<CollectiveOp>(named(decode, "decode.query_all_gather").shape).bytes ==
+        2.0 * 64 * 128 * 2);
+  CHECK(kv_bytes_per_token_per_gpu(llama_70b(), cp, Precision{}) == 327'680 / 4.0);
+  // Dense layers see a quarter of the tokens, experts exchange as between attention ranks.
+  const auto dense = dense_operators(llama_70b(), cp, Precision{}, 4096, 1, 4096, 0.0);
+  CHECK(std::get<GemmOp>(named(dense, "qkv_proj").shape).m == 1024);
+  cp.expert = 4;
+  const auto comm = communication_operators(deepseek_v3(), cp, kFp8Block, 4096);
+  CHECK(std::get<CollectiveOp>(named(comm, "experts.all_gather").shape).bytes == 4096.0 * 7168 * 2);
+}
