@@ -205,7 +205,7 @@ int run_command(const Invocation& invocation) {
   const auto start = std::chrono::steady_clock::now();
   const auto line = parse(run_page(), invocation);
   if (!line) return kOk;
-  spdlog::set_level(line->has("verbose") ? spdlog::level::info : spdlog::level::warn);
+  log_to_stderr(line->has("verbose"));
   const bool files = !line->has("no-files");
   if (!files && line->has("out")) throw UsageError("--out and --no-files exclude each other");
 

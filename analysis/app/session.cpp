@@ -1,6 +1,8 @@
 #include "analysis/app/session.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -28,7 +30,9 @@ loader::Scenario load_with_warnings(const fs::path& file, const fs::path& home,
   return scenario;
 }
 
-fs::path calibration_file(const fs::path& home) { return home / "validation" / "calibration.h5"; }
+fs::path calibration_file(const fs::path& home) {
+  return home / "validation" / "calibrate" / "calibration.h5";
+}
 
 std::shared_ptr<const models::kernels::Calibration> load_calibration(
     const fs::path& home, const loader::Scenario& scenario) {
@@ -41,6 +45,14 @@ ResourceUse resource_use() {
   getrusage(RUSAGE_SELF, &usage);
   return {seconds(usage.ru_utime) + seconds(usage.ru_stime),
           static_cast<double>(usage.ru_maxrss) / 1024.0};
+}
+
+void log_to_stderr(bool verbose) {
+  auto logger = std::make_shared<spdlog::logger>(
+      "foretoken", std::make_shared<spdlog::sinks::stderr_color_sink_st>());
+  logger->set_pattern("%^%l%$: %v");
+  logger->set_level(verbose ? spdlog::level::info : spdlog::level::warn);
+  spdlog::set_default_logger(std::move(logger));
 }
 
 std::string shell_quoted(const std::vector<std::string>& argv) {

@@ -26,6 +26,9 @@ struct ResourceUse {
 };
 ResourceUse resource_use();
 
+// Logs go to stderr; stdout is the answer.
+void log_to_stderr(bool verbose);
+
 // The command line as a shell would take it back.
 std::string shell_quoted(const std::vector<std::string>& argv);
 

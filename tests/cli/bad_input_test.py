@@ -111,7 +111,7 @@ class ScenarioFile(BadInput):
 
     def test_unknown_names(self):
         self.refuse(self.scenario(("model: deepseek-r1", "model: deepseek-r7")), 3, "deepseek-r7", place=(3, 8))
-        self.refuse(self.scenario(("hgx-h200", "hgx-h20")), 3, "hgx-h20", place=(5, 18))
+        self.refuse(self.scenario(("hgx-h200", "hgx-h2000")), 3, "hgx-h2000", place=(5, 18))
         self.refuse(self.scenario(("sglang-0.5.9", "sglnag-0.5.9")), 3, "sglnag", place=(4, 9))
 
     def test_format_of_the_future(self):
@@ -124,7 +124,9 @@ class Layout(BadInput):
         self.refuse(path, 3, "128", "3")
 
     def test_does_not_divide_the_experts(self):
-        self.refuse(self.scenario(("tensor: 8}", "tensor: 8, expert: 3}")), 3, "256", "expert")
+        # 24 GPUs, which 3 divides; it does not divide 256 experts.
+        self.refuse(self.scenario(("tensor: 8}", "tensor: 8, data_attention: 3, expert: 3}"), ("nodes: 1", "nodes: 3")),
+                    3, "256", "expert")
 
     def test_does_not_divide_the_layers(self):
         answer = self.run_it("check", self.scenario(("tensor: 8}", "tensor: 1, pipeline: 62}"), ("nodes: 1", "nodes: 8")))
@@ -142,7 +144,7 @@ class Layout(BadInput):
 class DoesNotFit(BadInput):
     def test_says_what_is_missing(self):
         # 671 GB of weights on one node of 640 GB.
-        self.refuse(self.scenario(("hgx-h200", "hgx-h100")), 4, "weights", "KV", "activations", "reserve", "missing")
+        self.refuse(self.scenario(("hgx-h200", "hgx-h100")), 4, "weights", "KV", "activations", "framework", "missing")
 
     def test_no_result_folder(self):
         answer = self.run_it("run", self.scenario(("hgx-h200", "hgx-h100")), "--out", "result")
@@ -227,13 +229,10 @@ class Files(BadInput):
         home = self.folder / "home"
         home.mkdir()
         (home / "scenarios").symlink_to(HOME / "scenarios")
-        (home / "validation").mkdir()
-        for path in (HOME / "validation").iterdir():
-            if path.suffix != ".h5":
-                (home / "validation" / path.name).symlink_to(path)
-                continue
-            shutil.copy(path, home / "validation" / path.name)
-            change(home / "validation" / path.name)
+        file = "validation/calibrate/calibration.h5"
+        (home / file).parent.mkdir(parents=True)
+        shutil.copy(HOME / file, home / file)
+        change(home / file)
         return {"FORETOKEN_HOME": str(home)}
 
     def refuse_home(self, env, *words):

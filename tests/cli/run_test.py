@@ -93,7 +93,7 @@ class SeedAndSet(CliTest):
 
     def test_set_of_an_unknown_path(self):
         answer = self.run_it("run", QUICKSTART, "--no-files", "--set", "deployment.replica=2")
-        self.expect(answer, 3, "--set", "replica", "did you mean 'replicas'?")
+        self.expect(answer, 3, "--set:1:12: error: unknown key 'replica'", "replicas")
 
 
 class Gates(CliTest):
