@@ -11,8 +11,8 @@ namespace foretoken::analysis {
 namespace {
 
 constexpr std::size_t kColumns = 100;
-constexpr std::size_t kLabelWidth = 12;
-constexpr std::size_t kTrustColumn = 76;  // where provenance starts
+constexpr std::size_t kLabelWidth = 16;
+constexpr std::size_t kTrustColumn = 77;  // where provenance starts
 
 const char* kGreen = "\033[32m";
 const char* kRed = "\033[31m";
@@ -25,7 +25,7 @@ std::string painted(const std::string& text, const char* colour, bool on) {
 
 std::string trust_text(const Figure& figure) {
   std::string out(sim::core::to_string(figure.provenance));
-  if (!figure.relative_error) return out + ", error unknown";
+  if (!figure.relative_error) return out + ", unvalidated";
   return out + " +-" + percent_text(*figure.relative_error);
 }
 
@@ -121,17 +121,17 @@ std::string per_gpu_text(const PerGpu& p) {
 void put_throughput(Answer& out, const ServingResult& result, const Metrics& m) {
   out.row("requests/s", significant(m.request_rate.value), &m.throughput);
   out.row(
-      "output tok/s",
+      "output tokens/s",
       fmt::format("{} = {}", significant(m.output_rate.value, 4), per_gpu_text(m.output_per_gpu)),
       &m.throughput);
-  out.row("total tok/s",
+  out.row("total tokens/s",
           fmt::format("{} = {}", significant(m.total_rate.value, 4), per_gpu_text(m.total_per_gpu)),
           &m.throughput);
-  out.row("tok/s/user",
+  out.row("tokens/s/user",
           fmt::format("{} p50, {} p99 (1 / TPOT)", significant(m.tokens_per_s_per_user_p50),
                       significant(m.tokens_per_s_per_user_p99)),
           &m.latency);
-  out.row("KV used",
+  out.row("KV cache used",
           fmt::format("{} mean, {} peak of {} tokens", percent_text(m.mean_kv_used),
                       percent_text(m.peak_kv_used), grouped(result.memory.kv_tokens)),
           &m.kv);
@@ -144,7 +144,7 @@ void put_power(Answer& out, const Metrics& m) {
                       significant(e.peak_gpu_watts), significant(e.mean_facility_watts / 1e3)),
           &m.power);
   out.row(
-      "J/output tok",
+      "J/output token",
       fmt::format("{} GPU, {} server, {} facility (PUE {})", significant(e.j_per_output_token_gpu),
                   significant(e.j_per_output_token_server),
                   significant(e.j_per_output_token_facility), e.pue),
@@ -158,21 +158,21 @@ void put_cost(Answer& out, const Scenario& scenario, const Metrics& m) {
     const std::string yuan = "CNY " + money_text(cny), dollars = "USD " + money_text(usd);
     return cny_first ? yuan + " = " + dollars : dollars + " = " + yuan;
   };
-  out.row("cost/M out",
+  out.row("cost, output",
           both(c.cny_per_million_output_tokens, c.usd_per_million_output_tokens) +
               " per million output tokens",
           &m.money);
-  out.row("cost/M total",
+  out.row("cost, in + out",
           both(c.cny_per_million_total_tokens, c.usd_per_million_total_tokens) +
-              " per million input + output",
+              " per million input + output tokens",
           &m.money);
-  out.row("cost/hour", both(c.total_cny_per_hour, c.total_usd_per_hour), &m.money);
+  out.row("cost, hour", both(c.total_cny_per_hour, c.total_usd_per_hour), &m.money);
 }
 
 void put_slo(Answer& out, const Metrics& m) {
   if (m.slo.terms.empty()) return;
-  out.row("SLO",
-          fmt::format("{} of arrived within all limits ({} to {}); goodput {}/s",
+  out.row("SLO attained",
+          fmt::format("{} within all limits ({} to {}); goodput {}/s",
                       percent_text(m.slo.attainment), percent_text(m.slo.attainment_low),
                       percent_text(m.slo.attainment_high), significant(m.slo.goodput)),
           &m.latency);
@@ -272,8 +272,10 @@ std::string terminal_answer(const Scenario& scenario, const ServingResult& resul
   if (!result.conservation_errors.empty())
     out.line(painted("  conservation checks FAILED: the figures above cannot be trusted", kRed,
                      options.color));
-  if (!options.report.empty()) out.line("  report      " + printable(options.report.string()));
-  if (!info.replay_command.empty()) out.line("  reproduce   " + printable(info.replay_command));
+  if (!options.report.empty())
+    out.line(fmt::format("  {:<{}}", "report", kLabelWidth) + printable(options.report.string()));
+  if (!info.replay_command.empty())
+    out.line(fmt::format("  {:<{}}", "reproduce", kLabelWidth) + printable(info.replay_command));
   return out.take();
 }
 

@@ -35,7 +35,7 @@ function tiles() {
     tile(words.tileTpot, time(S.p99_tpot_ms), words.tileHalf(time(S.p50_tpot_ms))),
     tile(words.tileOut, number(S.output_throughput, 4), words.tileOutNote(number(S.per_gpu.output_tokens_per_s.value), S.deployment.gpus)),
     tile(words.tileCost, `${DATA.currency} ${amount(cost.per_million_output_tokens[first])}`,
-      words.tileMonth(money(month("cny"), month("usd")))),
+      words.tileMonth(`${DATA.currency} ${amount(month(first))}`)),
     tile(words.tilePower, watts(S.energy.mean_facility_watts), words.tilePowerNote(number(S.energy.mean_gpu_watts), S.energy.pue)),
   ];
   if (S.slo.attainment)
@@ -67,7 +67,7 @@ function slo() {
 
 function latency() {
   const words = t();
-  const row = (id, label) => [label, ...["mean", "p50", "p90", "p95", "p99"].map((q) => time(S[`${q}_${id}_ms`])), words.defs[id]];
+  const row = (id, label) => [label, ...["mean", "p50", "p90", "p95", "p99"].map((q) => time(S[`${q}_${id}_ms`])), { text: words.defs[id], kind: "wide" }];
   const parts = ["queue", "prefill", "decode"].map((key) => ({ label: words.parts[key], column: `${key}_s`, values: DATA.anatomy.map((a) => a[key]) }));
   const mean = DATA.anatomy[0];
   const biggest = ["queue", "prefill", "decode"].reduce((a, b) => (mean[b] > mean[a] ? b : a));

@@ -79,5 +79,5 @@ function download(name, rows) {
   document.body.append(link);
   link.click();
   link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
+  setTimeout(() => URL.revokeObjectURL(url), 60000);  // a busy machine starts the download late
 }

@@ -30,7 +30,7 @@ function axis(name, more = {}) {
   const { ticks = {}, ...rest } = more;
   return {
     title: text(name), grid: { color: cssColour("--line"), drawTicks: false },
-    border: { display: false }, ticks: { color: cssColour("--quiet"), maxRotation: 0, autoSkipPadding: 14, ...ticks }, ...rest,
+    border: { display: false }, ticks: { color: cssColour("--quiet"), maxRotation: 0, autoSkipPadding: 14, includeBounds: false, ...ticks }, ...rest,
   };
 }
 function options({ x, y, legend = true, tooltip = {}, more = {} }) {
@@ -51,10 +51,13 @@ const line = (label, points, i, more = {}) => ({
   borderDash: DASHES[i % DASHES.length], pointRadius: 0, pointHitRadius: 8, tension: 0, ...more,
 });
 
-// Ticks of a logarithmic axis: 1, 2, 5 of every decade.
-function logTick(value) {
-  const lead = Number(value.toExponential().split("e")[0]);
-  return [1, 2, 5].includes(lead) ? number(value, 1) : "";
+// Ticks of a logarithmic axis: 1, 2, 5 of every decade; every digit where there is but one.
+function logTicks(points) {
+  const wide = points.length > 0 && points[points.length - 1].x / points[0].x > 12;
+  return (value) => {
+    const lead = Number(value.toExponential().split("e")[0]);
+    return (wide ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 7, 8, 9]).includes(lead) ? number(value, 1) : "";
+  };
 }
 
 function cdf(id, title, name, unit) {
@@ -71,7 +74,7 @@ function cdf(id, title, name, unit) {
       data: { datasets: [line(name, points(), 0, { borderDash: [] }),
         ...limits.map((term) => line(term.term, [{ x: term.limit_ms * scale, y: 0 }, { x: term.limit_ms * scale, y: 100 }], 1, { borderColor: cssColour("--bad") }))] },
       options: options({
-        x: axis(`${name} (${unit})`, positive ? { type: "logarithmic", ticks: { callback: logTick } } : { type: "linear" }),
+        x: axis(`${name} (${unit})`, positive ? { type: "logarithmic", ticks: { callback: logTicks(points()) } } : { type: "linear" }),
         y: axis(t().shareAxis, { min: 0, max: 100 }), legend: limits.length > 0,
         tooltip: { title: () => "", label: (c) => `${c.parsed.y.toFixed(2)} % ≤ ${time(c.parsed.x / scale)}` },
       }),

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -55,6 +56,41 @@ TEST_CASE("store: tables come back as they were") {
   CHECK(back.steps.kept_every == r.steps.kept_every);
   CHECK(back.series.bin_s == r.series.bin_s);
   CHECK(back.series.gpu_watts == r.series.gpu_watts);
+}
+
+std::string output_of(const std::string& command) {
+  FILE* const pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string text;
+  for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) text += static_cast<char>(c);
+  INFO(text);
+  REQUIRE(::pclose(pipe) == 0);
+  return text;
+}
+
+TEST_CASE("store: h5py and pandas read run.h5 as it is, and NumPy agrees with every metric") {
+  TemporaryFolder tmp;
+  const Scenario s = small_scenario();
+  const ServingResult r = test::large_result(5000);
+  write_run(tmp.path() / "run", s, r, summarise(s, r), {});
+  const auto read = nlohmann::json::parse(output_of("/usr/bin/python3 " FORETOKEN_SOURCE_DIR
+                                                    "/tests/unit/analysis/read_run.py " +
+                                                    (tmp.path() / "run" / "run.h5").string()));
+  const auto summary = nlohmann::json::parse(content_of(tmp.path() / "run" / "summary.json"));
+  CHECK(read["format_version"] == kRunFormatVersion);
+  CHECK(read["name"] == "Three requests");
+  CHECK(read["groups"] == nlohmann::json({"histograms", "iterations", "requests", "timeseries"}));
+  CHECK(read["units"]["arrival_s"] == "s");
+  CHECK(read["units"]["input_tokens"] == "token");
+  for (const char* key : {"completed", "total_output_tokens"}) CHECK(read[key] == summary[key]);
+  for (const char* key : {"mean_ttft_ms", "p99_ttft_ms", "std_tpot_ms", "p90_tpot_ms"}) {
+    INFO(key);
+    CHECK(read[key].get<double>() == Approx(summary[key].get<double>()).epsilon(1e-12));
+  }
+  CHECK(read["iterations"] == r.steps.start_s.size());
+  CHECK(read["series"] == r.series.running.size());
+  CHECK(read["histogram_total"] == 5000);
+  CHECK(read["histogram_fits"] == true);
 }
 
 TEST_CASE("store: a file from another version or of another kind is refused") {

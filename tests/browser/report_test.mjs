@@ -1,0 +1,187 @@
+// Opens the report in Debian's chromium: every section, both languages, wide and narrow, light and
+// dark, on paper; no error, no request, no overflow. Called with the folder of make_report.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+
+// playwright-core is installed in the build folder, not beside this file.
+const { chromium } = createRequire(join(process.env.BROWSER_MODULES, "package.json"))("playwright-core");
+const runs = process.env.BROWSER_RUNS;
+const SECTIONS = ["verdict", "slo", "latency", "cluster", "time", "memory", "cost", "energy", "trust", "reproduce"];
+const SIZES = { wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } };
+
+let browser;
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.BROWSER_CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync"],
+  });
+});
+after(() => browser.close());
+
+// A page with everything that went wrong on it.
+async function open(run, { size = "wide", language = "en", dark = false } = {}) {
+  const context = await browser.newContext({ viewport: SIZES[size], colorScheme: dark ? "dark" : "light", acceptDownloads: true });
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) problems.push(message.text()); });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("dialog", (dialog) => { problems.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+  page.on("request", (request) => { if (!/^(file|blob|data):/.test(request.url())) problems.push(`request: ${request.url()}`); });
+  await page.goto(`${pathToFileURL(join(runs, run, "report.html"))}?lang=${language}`);
+  return { page, problems, close: () => context.close() };
+}
+
+// Canvases on which nothing was drawn.
+const blankCanvases = (page) => page.evaluate(() => [...document.querySelectorAll("canvas")].filter((canvas) => {
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  return !pixels.some((value, i) => i % 4 === 3 && value > 0);
+}).map((canvas) => canvas.id));
+
+for (const size of Object.keys(SIZES)) {
+  for (const language of ["en", "zh"]) {
+    test(`every section, ${size}, ${language}`, async () => {
+      const { page, problems, close } = await open("typical", { size, language });
+      for (const id of SECTIONS) {
+        await page.click(`nav a[href="#${id}"]`);
+        const box = await page.locator(`section#${id} h2`).boundingBox();
+        assert.ok(box.y >= 0 && box.y < SIZES[size].height, `${id} comes into view`);
+        assert.ok((await page.locator(`section#${id}`).innerText()).length > 20, `${id} has content`);
+      }
+      const charts = await page.locator("canvas").count();
+      assert.equal(charts, 14);
+      assert.deepEqual(await blankCanvases(page), []);
+      const labels = await page.locator("canvas").evaluateAll((list) => list.map((c) => c.getAttribute("aria-label")));
+      assert.ok(labels.every((label) => label.length > 10 && !/undefined|NaN|null/.test(label)), labels.join("\n"));
+      const text = await page.locator("body").innerText();
+      assert.doesNotMatch(text, /undefined|NaN|\[object|Infinity/);
+      assert.equal(/[\u4e00-\u9fff]/.test(await page.locator("main").innerText()), language === "zh");
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `page is ${overflow} px wider than the window`);
+      assert.deepEqual(problems, []);
+      await close();
+    });
+  }
+}
+
+test("language and theme switch in place, by keyboard", async () => {
+  const { page, problems, close } = await open("typical");
+  assert.equal(await page.locator("html").getAttribute("lang"), "en");
+  await page.focus("#language");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator("html").getAttribute("lang"), "zh-CN");
+  assert.match(await page.locator("#verdict").innerText(), /未满足 SLO/);
+  const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await paper();
+  await page.focus("#theme");
+  await page.keyboard.press("Enter");
+  assert.notEqual(await paper(), light);
+  assert.deepEqual(await blankCanvases(page), []);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("keyboard reaches the content past a skip link", async () => {
+  const { page, close } = await open("typical");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("href")), "#verdict");
+  await close();
+});
+
+test("text stands out from its background in both themes", async () => {
+  for (const dark of [false, true]) {
+    const { page, close } = await open("typical", { dark });
+    const low = await page.evaluate(() => {
+      const parse = (colour) => colour.match(/[\d.]+/g).slice(0, 3).map((v) => {
+        const c = Number(v) / 255;
+        return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+      });
+      const luminance = (colour) => { const [r, g, b] = parse(colour); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+      const ground = (node) => {
+        for (let n = node; n; n = n.parentElement) {
+          const colour = getComputedStyle(n).backgroundColor;
+          if (!/^rgba\(.*, 0\)$/.test(colour)) return colour;
+        }
+        return "rgb(255, 255, 255)";
+      };
+      // WCAG 2.1, contrast (minimum): 4.5 to 1.
+      return [...document.querySelectorAll("h1,h2,h3,p,td,th,a,button,.badge,.mark")].filter((n) => n.textContent.trim()).map((n) => {
+        const [a, b] = [luminance(getComputedStyle(n).color), luminance(ground(n))].sort((x, y) => y - x);
+        return { text: n.textContent.slice(0, 30), ratio: (a + 0.05) / (b + 0.05) };
+      }).filter((n) => n.ratio < 4.5);
+    });
+    assert.deepEqual(low, []);
+    await close();
+  }
+});
+
+test("each chart hands out its data as CSV", async () => {
+  const { page, problems, close } = await open("typical");
+  const ids = await page.locator("[data-csv]").evaluateAll((list) => list.map((b) => b.dataset.csv));
+  assert.equal(new Set(ids).size, 14);
+  for (const id of ids) {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(`[data-csv="${id}"]`)]);
+    assert.equal(download.suggestedFilename(), `${id}.csv`);
+    const rows = readFileSync(await download.path(), "utf8").trim().split("\r\n");
+    assert.ok(rows.length >= 2, `${id} has rows`);
+    assert.ok(rows.every((row) => row.split(",").length >= 2 && !/undefined|NaN/.test(row)), id);
+  }
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("the table of assumptions filters", async () => {
+  const { page, close } = await open("typical");
+  await page.fill("#trust input[type=search]", "replicas");
+  const shown = await page.locator("#trust .tall tbody tr:visible").allInnerTexts();
+  assert.equal(shown.length, 1);
+  assert.match(shown[0], /deployment\.replicas/);
+  await close();
+});
+
+test("hostile strings stay text", async () => {
+  const { page, problems, close } = await open("hostile");
+  assert.equal(await page.locator("h1").innerText(), "</script><script>alert(1)</script><img src=x onerror=alert(2)>");
+  assert.equal(await page.locator("main img, main svg, main script, main b").count(), 0);
+  assert.equal(await page.locator("script").count(), 3);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("a run without requests still makes a readable page", async () => {
+  const { page, problems, close } = await open("empty");
+  assert.doesNotMatch(await page.locator("body").innerText(), /undefined|NaN|Infinity/);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("paper: A4 pages, light even from a dark screen, and back to dark after", async () => {
+  const { page, problems, close } = await open("typical", { dark: true });
+  const pdf = await page.pdf({ preferCSSPageSize: true, printBackground: true });
+  assert.ok(pdf.length > 20_000);
+  const pages = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length;
+  assert.ok(pages >= 3 && pages <= 16, `${pages} pages`);
+  assert.match(pdf.toString("latin1"), /\/MediaBox \[0 0 59[45](\.\d+)? 84[12](\.\d+)?\]/);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("without scripts the answer is still there", async () => {
+  const context = await browser.newContext({ javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(String(pathToFileURL(join(runs, "typical", "report.html"))));
+  assert.match(await page.locator("body").innerText(), /Misses the SLO: ttft\.p99/);
+  await context.close();
+});
+
+test("first paint within a second", async () => {
+  const { page, close } = await open("typical");
+  const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime);
+  console.log(`first contentful paint: ${Math.round(paint)} ms`);
+  assert.ok(paint > 0);
+  await close();
+});
