@@ -32,17 +32,17 @@ struct Message {
   Payload payload;
 };
 
-// Messages of one sending thread to one partition.
+// Messages of one sending thread to one partition; a cache line of its own, since the threads that
+// empty neighbouring mailboxes differ.
 struct alignas(64) Mailbox {
   std::vector<Message> messages;
-  std::uint64_t earliest = EventQueue::kNever;
-  bool listed = false;  // already among the mailboxes to look at
 };
 
-// The mailboxes one thread writes to, one a partition, and which of them got an earlier message.
+// The mailboxes one thread writes to, one a partition.
 struct Outbox {
   std::vector<Mailbox> to;
-  std::vector<std::uint32_t> changed;
+  std::vector<std::uint64_t> earliest;  // time of the first message in each, kNever when empty
+  std::vector<std::uint32_t> changed;   // partitions whose earliest message moved forward
 };
 
 class Context {
@@ -131,14 +131,11 @@ class Context {
   }
 
   void post(Address to, const Key& key, std::uint32_t kind, const Payload& payload) {
-    Mailbox& box = outbox_->to[to.partition];
-    box.messages.push_back(Message{key, to.local, kind, payload});
-    if (key.time < box.earliest) {
-      box.earliest = key.time;
-      if (!box.listed) {
-        box.listed = true;
-        outbox_->changed.push_back(to.partition);
-      }
+    outbox_->to[to.partition].messages.push_back(Message{key, to.local, kind, payload});
+    std::uint64_t& earliest = outbox_->earliest[to.partition];
+    if (key.time < earliest) {
+      earliest = key.time;
+      outbox_->changed.push_back(to.partition);
     }
     // An answer may come back after one more lookahead; only the sequential loop runs that far.
     if (key.time + reply_ < limit_) limit_ = key.time + reply_;

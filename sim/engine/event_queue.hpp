@@ -134,9 +134,11 @@ class EventQueue {
     std::size_t at = 0;
     std::size_t child = 1;
     while (child + 4 <= n) {
-      const std::size_t left = h[child + 1].key < h[child].key ? child + 1 : child;
-      const std::size_t right = h[child + 3].key < h[child + 2].key ? child + 3 : child + 2;
-      const std::size_t best = h[right].key < h[left].key ? right : left;
+      // Selected by arithmetic: which child is smallest is a coin flip to a branch predictor.
+      const std::size_t left = child + (h[child + 1].key < h[child].key ? 1U : 0U);
+      const std::size_t right = child + 2 + (h[child + 3].key < h[child + 2].key ? 1U : 0U);
+      const std::size_t mask = std::size_t{0} - (h[right].key < h[left].key ? 1U : 0U);
+      const std::size_t best = left ^ ((left ^ right) & mask);
       h[at] = h[best];
       at = best;
       child = 4 * at + 1;

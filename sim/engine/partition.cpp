@@ -56,10 +56,17 @@ void Partition::start(std::uint32_t local, Outbox& outbox) {
 }
 
 void Partition::drain(Mailbox& box) {
+  if (shuffle_ != 0) shuffle(box.messages);
   for (const Message& m : box.messages) queue_.push(m.key, m.target, m.kind, m.payload);
   foreign_pending_ += static_cast<std::uint32_t>(box.messages.size());
   box.messages.clear();
-  box.earliest = EventQueue::kNever;
+}
+
+void Partition::shuffle(std::vector<Message>& messages) {
+  for (std::size_t i = messages.size(); i > 1; --i) {
+    shuffle_ = mixed(shuffle_ + i) | 1;
+    std::swap(messages[i - 1], messages[shuffle_ % i]);
+  }
 }
 
 void Partition::run_one() {

@@ -33,6 +33,7 @@ class Partition final : public Context {
 
   // Moves what others sent into the queue. Order does not matter: keys decide.
   void drain(Mailbox& box);
+  void set_shuffle(std::uint64_t seed) { shuffle_ = seed | 1; }
 
   static constexpr std::uint64_t kNoReply = std::uint64_t{1} << 63;
 
@@ -65,11 +66,13 @@ class Partition final : public Context {
 
  private:
   void run_one();
+  void shuffle(std::vector<Message>& messages);
 
   std::vector<Entity> entities_;
   Key last_;
   std::uint64_t events_ = 0;
   std::uint64_t lookahead_ = EventQueue::kNever;  // least delay of a channel that leaves
+  std::uint64_t shuffle_ = 0;  // state of the generator that shuffles mailboxes; zero: off
   Failure failure_;
 };
 

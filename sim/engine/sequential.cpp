@@ -33,10 +33,8 @@ void SequentialLoop::count_window(std::uint64_t now) {
 void SequentialLoop::deliver_notices() {
   Outbox& outbox = system_.outboxes[0];
   for (const std::uint32_t p : outbox.changed) {
-    Mailbox& box = outbox.to[p];
-    box.listed = false;
-    if (box.earliest < heap_.time(p) && !system_.partitions[p]->failed()) {
-      heap_.update(p, box.earliest);
+    if (outbox.earliest[p] < heap_.time(p) && !system_.partitions[p]->failed()) {
+      heap_.update(p, outbox.earliest[p]);
     }
   }
   outbox.changed.clear();
@@ -47,7 +45,7 @@ std::uint64_t SequentialLoop::take_turn(std::uint64_t cut) {
   Partition& partition = *system_.partitions[p];
   Outbox& outbox = system_.outboxes[0];
   count_window(heap_.top_time());
-  if (!outbox.to[p].messages.empty()) partition.drain(outbox.to[p]);
+  if (outbox.earliest[p] != EventQueue::kNever) system_.drain(outbox, p);
   // A message to a process that may stop the run must not be overtaken at all.
   const std::uint64_t reply = !system_.stoppers.empty()                 ? 0
                               : system_.lookahead == EventQueue::kNever ? Partition::kNoReply

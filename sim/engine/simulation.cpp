@@ -5,9 +5,20 @@
 #include <vector>
 
 #include "sim/core/error.hpp"
+#include "sim/engine/adaptive.hpp"
 #include "sim/engine/control.hpp"
+#include "sim/engine/ranks.hpp"
 #include "sim/engine/sequential.hpp"
 #include "sim/engine/system.hpp"
+#include "sim/engine/windows.hpp"
+
+#if defined(__SANITIZE_THREAD__)
+#define FORETOKEN_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FORETOKEN_THREAD_SANITIZER
+#endif
+#endif
 
 namespace foretoken::sim::engine {
 
@@ -26,8 +37,34 @@ struct Simulation::Impl {
                              std::to_string(id.value) + ", which has not been added");
     }
   }
-  RunReport report(const Tally& tally, const RunControl& control, StopReason reason) const;
+  System& prepare(const RunOptions& options);
+  RunReport run_here(System& ready, RunControl& control, const RunOptions& options) const;
+  RunReport run_ranks(System& ready, RunControl& control, const RunOptions& options) const;
+  RunReport report(const Tally& tally, const RunControl& control, StopReason reason,
+                   const Ranks* ranks) const;
 };
+
+namespace {
+
+std::uint64_t end_of(const RunOptions& options) {
+  if (options.until == Time::never()) return EventQueue::kNever;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(options.until.ps(), 0));
+}
+
+std::unique_ptr<Team> make_team(const RunOptions& options) {
+#if defined(FORETOKEN_THREAD_SANITIZER)
+  return make_plain_team(options.threads);
+#else
+  return options.plain_threads ? make_plain_team(options.threads) : make_tbb_team(options.threads);
+#endif
+}
+
+StopReason reason_of(bool stopped, const RunReport& report) {
+  if (stopped) return StopReason::stopped;
+  return report.pending > 0 ? StopReason::until : StopReason::drained;
+}
+
+}  // namespace
 
 Simulation::Simulation() : impl_(std::make_unique<Impl>()) {}
 Simulation::~Simulation() = default;
@@ -90,12 +127,15 @@ Process& Simulation::process(EntityId id) {
   return *impl_->blueprint.processes[id.value];
 }
 
-RunReport Simulation::Impl::report(const Tally& tally, const RunControl& control,
-                                   StopReason reason) const {
+RunReport Simulation::Impl::report(const Tally& tally, const RunControl& control, StopReason reason,
+                                   const Ranks* ranks) const {
+  system->drain_all();
   RunReport r;
   r.reason = reason;
   std::uint64_t end = 0;
-  for (const auto& partition : system->partitions) {
+  for (std::uint32_t p = 0; p < system->size(); ++p) {
+    if (ranks != nullptr && !ranks->owns(p)) continue;
+    const auto& partition = system->partitions[p];
     end = std::max(end, partition->last_time());
     r.hash += partition->hash();
     r.pending += partition->pending();
@@ -115,37 +155,81 @@ RunReport Simulation::Impl::report(const Tally& tally, const RunControl& control
   return r;
 }
 
-RunReport Simulation::run(const RunOptions& options) {
-  if (impl_->blueprint.processes.empty()) return RunReport{};
-  RunControl control(options);
-  if (impl_->system == nullptr) {
-    impl_->system = std::make_unique<System>(impl_->blueprint);
-    impl_->system->start();
+System& Simulation::Impl::prepare(const RunOptions& options) {
+  if (system == nullptr) {
+    system = std::make_unique<System>(blueprint);
+    system->start();
   } else {
-    for (auto& partition : impl_->system->partitions) partition->clear_stop();
+    for (auto& partition : system->partitions) partition->clear_stop();
   }
-  System& system = *impl_->system;
-  const std::uint64_t until =
-      options.until == Time::never()
-          ? EventQueue::kNever
-          : static_cast<std::uint64_t>(std::max<std::int64_t>(options.until.ps(), 0));
-  Tally tally;
-  SequentialLoop loop(system, control, tally);
-  const Progress progress = loop.run(until, EventQueue::kNever);
-  tally.sequential_s = control.elapsed_s();
-  if (const Failure* failure = system.first_failure()) std::rethrow_exception(failure->error);
-  StopReason reason = StopReason::drained;
-  if (progress == Progress::limit_hit) {
-    reason = loop.limit();
-  } else if (system.cut() != EventQueue::kNever) {
-    reason = StopReason::stopped;
-  } else {
-    system.drain_all();
-    for (const auto& partition : system.partitions) {
-      if (partition->pending() > 0) reason = StopReason::until;
+  if (options.shuffle_mailboxes) {
+    for (std::uint32_t p = 0; p < system->size(); ++p) {
+      system->partitions[p]->set_shuffle(*options.shuffle_mailboxes + 977 * p);
     }
   }
-  return impl_->report(tally, control, reason);
+  return *system;
+}
+
+RunReport Simulation::Impl::run_here(System& ready, RunControl& control,
+                                     const RunOptions& options) const {
+  Tally tally;
+  Progress progress = Progress::finished;
+  StopReason limit = StopReason::drained;
+  const std::uint64_t until = end_of(options);
+  if (options.executor == ExecutorKind::serial || options.threads == 1 || ready.size() == 1) {
+    SequentialLoop loop(ready, control, tally);
+    progress = loop.run(until, EventQueue::kNever);
+    if (progress == Progress::limit_hit) limit = loop.limit();
+    tally.sequential_s = control.elapsed_s();
+  } else if (options.always_windows) {
+    const auto team = make_team(options);
+    WindowLoop loop(ready, control, tally, *team, nullptr);
+    progress = loop.run(until, WindowLoop::Clock::time_point::max());
+    if (progress == Progress::limit_hit) limit = loop.limit();
+  } else {
+    const auto team = make_team(options);
+    AdaptiveLoop loop(ready, control, tally, *team);
+    progress = loop.run(until);
+    limit = loop.limit();
+  }
+  if (const Failure* failure = ready.first_failure()) std::rethrow_exception(failure->error);
+  RunReport r = report(tally, control, limit, nullptr);
+  if (progress == Progress::finished) r.reason = reason_of(ready.cut() != EventQueue::kNever, r);
+  return r;
+}
+
+RunReport Simulation::Impl::run_ranks(System& ready, RunControl& control,
+                                      const RunOptions& options) const {
+  Tally tally;
+  Ranks ranks(ready, *options.transport);
+  const auto team = make_team(options);
+  WindowLoop loop(ready, control, tally, *team, &ranks);
+  const Progress progress = loop.run(end_of(options), WindowLoop::Clock::time_point::max());
+  ranks.rethrow_failure();
+  RunReport r = report(tally, control, StopReason::drained, &ranks);
+  ranks.sum_up(r);
+  r.events_per_s = r.wall_s > 0 ? static_cast<double>(r.events) / r.wall_s : 0.0;
+  if (r.windows > 0) {
+    r.events_per_window = static_cast<double>(r.events) / static_cast<double>(r.windows);
+  }
+  r.reason = progress == Progress::limit_hit ? loop.limit() : reason_of(loop.stopped(), r);
+  ranks.share_processes();
+  return r;
+}
+
+RunReport Simulation::run(const RunOptions& options) {
+  if (options.threads < 1) {
+    throw core::InputError("the number of threads is " + std::to_string(options.threads) +
+                           ": it must be at least 1");
+  }
+  if (options.executor == ExecutorKind::ranks && options.transport == nullptr) {
+    throw core::InputError("a run over ranks was asked for outside of MPI: start it with mpirun");
+  }
+  if (impl_->blueprint.processes.empty()) return RunReport{};
+  RunControl control(options);
+  System& system = impl_->prepare(options);
+  return options.executor == ExecutorKind::ranks ? impl_->run_ranks(system, control, options)
+                                                 : impl_->run_here(system, control, options);
 }
 
 }  // namespace foretoken::sim::engine

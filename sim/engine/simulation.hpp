@@ -11,6 +11,9 @@
 
 namespace foretoken::sim::engine {
 
+class Transport;
+
+// Identical results under each. `ranks` needs RunOptions::transport, and may also use threads.
 enum class ExecutorKind { serial, threads, ranks };
 
 struct RunOptions {
@@ -22,6 +25,13 @@ struct RunOptions {
   const std::atomic<bool>* interrupt = nullptr;  // set from a signal handler
   // Called on the calling thread about ten times a second of wall time.
   std::function<void(Time now, std::uint64_t events)> progress;
+  // How ranks talk (sim/dist); not owned. Every rank must build the same simulation.
+  Transport* transport = nullptr;
+  // Windows whenever there are several threads, without measuring whether they pay.
+  bool always_windows = false;
+  // Threads of the engine's own instead of oneTBB's: for the thread sanitizer, which cannot see
+  // into the library's binary.
+  bool plain_threads = false;
   // Order in which mailboxes are emptied, for tests: results must not depend on it.
   std::optional<std::uint64_t> shuffle_mailboxes;
 };

@@ -141,20 +141,18 @@ void System::start() {
 }
 
 void System::resize_outboxes(std::size_t n) {
-  for (std::size_t i = n; i < outboxes.size(); ++i) {
-    for (std::uint32_t p = 0; p < size(); ++p) partitions[p]->drain(outboxes[i].to[p]);
-  }
+  drain_all();
   outboxes.resize(n);
   for (Outbox& outbox : outboxes) {
-    if (outbox.to.size() != size()) outbox.to.resize(size());
+    outbox.to.resize(size());
+    outbox.earliest.resize(size(), EventQueue::kNever);
   }
 }
 
 void System::drain_all() {
   for (Outbox& outbox : outboxes) {
     for (std::uint32_t p = 0; p < size(); ++p) {
-      partitions[p]->drain(outbox.to[p]);
-      outbox.to[p].listed = false;
+      if (outbox.earliest[p] != EventQueue::kNever) drain(outbox, p);
     }
     outbox.changed.clear();
   }

@@ -37,13 +37,17 @@ class System {
   bool dense = false;                            // too many edges to look at one by one
   std::vector<std::uint32_t> stoppers;           // partitions with a process that may stop the run
   std::uint64_t lookahead = EventQueue::kNever;  // least delay between any two partitions
-  // Where partitions post: one set of mailboxes a thread, two for windows that overlap reading
-  // with writing. The sequential loop uses outboxes[0].
+  // Where partitions post. The sequential loop uses the first; windows use two a thread, so that
+  // one window's messages are read while the next one's are written.
   std::vector<Outbox> outboxes;
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(partitions.size()); }
   void start();  // every process, in order of id
   void resize_outboxes(std::size_t n);
+  void drain(Outbox& outbox, std::uint32_t partition) {
+    partitions[partition]->drain(outbox.to[partition]);
+    outbox.earliest[partition] = EventQueue::kNever;
+  }
   void drain_all();  // everything posted anywhere into the queues
   [[nodiscard]] std::uint64_t total_events() const;
   [[nodiscard]] const Failure* first_failure() const;

@@ -1,0 +1,220 @@
+#include "sim/engine/windows.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace foretoken::sim::engine {
+
+namespace {
+
+// At most so many events of a partition in a window, so that limits are seen in time.
+constexpr std::uint64_t kWindowEvents = 16384;
+constexpr std::uint64_t kBalanceEvery = 64;  // windows
+constexpr double kImbalance = 1.1;           // busiest worker over mean
+
+double seconds(WindowLoop::Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+}  // namespace
+
+WindowLoop::WindowLoop(System& system, RunControl& control, Tally& tally, Team& team, Ranks* ranks)
+    : system_(system),
+      control_(control),
+      tally_(tally),
+      team_(team),
+      ranks_(ranks),
+      horizon_(system),
+      states_(system.size()),
+      outlooks_(system.size()),
+      limits_(system.size()),
+      mail_(system.size()),
+      order_(system.size()),
+      owner_(system.size()),
+      load_(system.size()),
+      lists_(static_cast<std::size_t>(team.size())),
+      body_([this](int worker) { work(worker); }) {
+  std::iota(order_.begin(), order_.end(), 0U);
+  for (std::uint32_t p = 0; p < system.size(); ++p) {
+    owner_[p] = p % static_cast<std::uint32_t>(team.size());
+  }
+  system_.resize_outboxes(2 * static_cast<std::size_t>(team.size()));
+}
+
+void WindowLoop::begin() {
+  system_.drain_all();
+  for (std::uint32_t p = 0; p < system_.size(); ++p) {
+    if (mine(p)) refresh(p);
+  }
+}
+
+void WindowLoop::refresh(std::uint32_t p) {
+  Partition& partition = *system_.partitions[p];
+  Outlook& outlook = states_[p].outlook;
+  outlook.next = partition.next_time();
+  outlook.silent = partition.silent_until(outlook.absolute);
+}
+
+// Takes what was posted in the last window into account: it is read in this one.
+void WindowLoop::add_mail() {
+  const std::size_t first = set(writing_ ^ 1U);
+  for (std::uint32_t p = 0; p < system_.size(); ++p) {
+    outlooks_[p] = states_[p].outlook;
+    std::uint64_t earliest = EventQueue::kNever;
+    for (std::size_t t = 0; t < lists_.size(); ++t) {
+      earliest = std::min(earliest, system_.outboxes[first + t].earliest[p]);
+    }
+    mail_[p] = earliest != EventQueue::kNever;
+    if (mail_[p] == 0 || system_.partitions[p]->failed()) continue;
+    outlooks_[p].next = std::min(outlooks_[p].next, earliest);
+    if (!outlooks_[p].absolute) outlooks_[p].silent = 0;
+  }
+}
+
+// False when the run is over.
+bool WindowLoop::plan(std::uint64_t until) {
+  add_mail();
+  std::uint64_t next = EventQueue::kNever;
+  for (const Outlook& o : outlooks_) next = std::min(next, o.next);
+  std::uint64_t arrival = horizon_.earliest_arrival(outlooks_);
+  std::uint64_t cut = std::min(until, system_.cut());
+  if (ranks_ != nullptr) {
+    std::uint64_t stopper = EventQueue::kNever;
+    for (const std::uint32_t s : system_.stoppers) {
+      if (mine(s)) stopper = std::min(stopper, outlooks_[s].next);
+    }
+    limit_ = ranks_->agree(next, arrival, cut, stopper, limit_);
+    if (limit_) return false;
+    const std::uint64_t hold = system_.stoppers.empty()
+                                   ? EventQueue::kNever
+                                   : saturating_add(std::min(stopper, arrival), 1);
+    std::fill(limits_.begin(), limits_.end(), std::min({arrival, cut, hold}));
+  } else {
+    const auto limits = horizon_.limits(outlooks_, arrival);
+    for (std::size_t p = 0; p < limits_.size(); ++p) limits_[p] = std::min(limits[p], cut);
+  }
+  now_ = next;
+  stopped_ = cut < until;
+  return next < cut;
+}
+
+std::size_t WindowLoop::make_lists() {
+  std::size_t active = 0;
+  for (List& list : lists_) {
+    list.partitions.clear();
+    list.claimed.store(0, std::memory_order_relaxed);
+  }
+  for (const std::uint32_t p : order_) {
+    const bool runs = outlooks_[p].next < limits_[p];
+    if (!runs && mail_[p] == 0) continue;
+    active += runs ? 1U : 0U;
+    lists_[owner_[p]].partitions.push_back(p);
+  }
+  return active;
+}
+
+void WindowLoop::advance(std::uint32_t p, Outbox& outbox) {
+  Partition& partition = *system_.partitions[p];
+  if (mail_[p] != 0) {
+    const std::size_t first = set(writing_ ^ 1U);
+    for (std::size_t t = 0; t < lists_.size(); ++t) {
+      partition.drain(system_.outboxes[first + t].to[p]);
+    }
+  }
+  if (!partition.failed() && outlooks_[p].next < limits_[p]) {
+    const std::uint64_t events =
+        partition.run(limits_[p], Partition::kNoReply, outbox, kWindowEvents);
+    states_[p].events = static_cast<std::uint32_t>(events);
+  }
+  refresh(p);
+}
+
+// A worker's own partitions first, then whatever the others have left.
+void WindowLoop::work(int worker) {
+  const auto first = static_cast<std::size_t>(worker);
+  Outbox& outbox = system_.outboxes[set(writing_) + first];
+  for (std::size_t i = 0; i < lists_.size(); ++i) {
+    List& list = lists_[(first + i) % lists_.size()];
+    for (;;) {
+      const std::size_t at = list.claimed.fetch_add(1, std::memory_order_relaxed);
+      if (at >= list.partitions.size()) break;
+      advance(list.partitions[at], outbox);
+    }
+  }
+}
+
+void WindowLoop::execute(std::size_t active) {
+  if (active < 2 || team_.size() < 2) {
+    work(0);
+  } else {
+    team_.run(body_);
+  }
+}
+
+void WindowLoop::finish_window() {
+  const std::size_t read = set(writing_ ^ 1U);
+  for (std::size_t t = 0; t < lists_.size(); ++t) {
+    auto& earliest = system_.outboxes[read + t].earliest;
+    std::fill(earliest.begin(), earliest.end(), EventQueue::kNever);
+    system_.outboxes[set(writing_) + t].changed.clear();
+  }
+  if (ranks_ != nullptr) {
+    ranks_->exchange({system_.outboxes.data() + set(writing_), lists_.size()});
+  }
+  writing_ ^= 1U;
+  if (++windows_ % kBalanceEvery == 0 && team_.size() > 1) balance();
+}
+
+// Heaviest partition to the least loaded worker, but only when the present owners are uneven:
+// a partition that moves leaves its cache behind.
+void WindowLoop::balance() {
+  std::vector<std::uint64_t> per_worker(lists_.size(), 0);
+  for (std::uint32_t p = 0; p < system_.size(); ++p) per_worker[owner_[p]] += load_[p];
+  const std::uint64_t total =
+      std::accumulate(per_worker.begin(), per_worker.end(), std::uint64_t{0});
+  const std::uint64_t most = *std::max_element(per_worker.begin(), per_worker.end());
+  const double mean = static_cast<double>(total) / static_cast<double>(lists_.size());
+  if (static_cast<double>(most) > kImbalance * mean) {
+    std::sort(order_.begin(), order_.end(), [this](std::uint32_t a, std::uint32_t b) {
+      return load_[a] != load_[b] ? load_[a] > load_[b] : a < b;
+    });
+    std::fill(per_worker.begin(), per_worker.end(), 0);
+    for (const std::uint32_t p : order_) {
+      const auto least = std::min_element(per_worker.begin(), per_worker.end());
+      owner_[p] = static_cast<std::uint32_t>(least - per_worker.begin());
+      *least += load_[p];
+    }
+  }
+  std::fill(load_.begin(), load_.end(), 0);
+}
+
+Progress WindowLoop::run(std::uint64_t until, Clock::time_point deadline) {
+  begin();
+  auto mark = Clock::now();
+  while (plan(until)) {
+    const std::size_t active = make_lists();
+    const auto planned = Clock::now();
+    execute(active);
+    const auto executed = Clock::now();
+    std::uint64_t events = 0;
+    for (std::uint32_t p = 0; p < system_.size(); ++p) {
+      load_[p] += states_[p].events;
+      events += states_[p].events;
+      states_[p].events = 0;
+    }
+    finish_window();
+    const bool together = active >= 2 && team_.size() > 1;
+    tally_.events += events;
+    tally_.windows += 1;
+    if (together) tally_.parallel_events += events;
+    (together ? tally_.parallel_s : tally_.sequential_s) += seconds(executed - planned);
+    const auto now = Clock::now();
+    tally_.exchange_s += seconds(planned - mark) + seconds(now - executed);
+    mark = now;
+    limit_ = control_.check(events, now_);
+    if (ranks_ != nullptr) continue;  // agreed upon before the next window
+    if (limit_) return Progress::limit_hit;
+    if (now >= deadline) return Progress::budget_spent;
+  }
+  return limit_ ? Progress::limit_hit : Progress::finished;
+}
+
+}  // namespace foretoken::sim::engine

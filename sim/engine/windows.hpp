@@ -1,0 +1,80 @@
+#pragma once
+// Runs partitions in windows: every partition up to the time before which nothing new can reach
+// it, side by side on a team of threads and, with a transport, on several ranks.
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "sim/engine/control.hpp"
+#include "sim/engine/horizon.hpp"
+#include "sim/engine/ranks.hpp"
+#include "sim/engine/sequential.hpp"
+#include "sim/engine/system.hpp"
+#include "sim/engine/team.hpp"
+
+namespace foretoken::sim::engine {
+
+class WindowLoop {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `ranks` is null when this process runs everything.
+  WindowLoop(System& system, RunControl& control, Tally& tally, Team& team, Ranks* ranks);
+
+  // Runs events before `until`; returns budget_spent after the window that ends past `deadline`.
+  Progress run(std::uint64_t until, Clock::time_point deadline);
+  [[nodiscard]] StopReason limit() const { return *limit_; }
+  // Whether a process, on any rank, ended the run.
+  [[nodiscard]] bool stopped() const { return stopped_; }
+
+ private:
+  struct alignas(64) List {
+    std::vector<std::uint32_t> partitions;
+    std::atomic<std::size_t> claimed{0};
+  };
+  struct alignas(32) State {
+    Outlook outlook;
+    std::uint32_t events = 0;
+  };
+
+  void begin();
+  bool plan(std::uint64_t until);
+  void add_mail();
+  std::size_t make_lists();
+  void execute(std::size_t active);
+  void work(int worker);
+  void advance(std::uint32_t partition, Outbox& outbox);
+  void refresh(std::uint32_t partition);
+  void finish_window();
+  void balance();
+  [[nodiscard]] bool mine(std::uint32_t p) const { return ranks_ == nullptr || ranks_->owns(p); }
+  [[nodiscard]] std::size_t set(unsigned parity) const {
+    return parity * static_cast<std::size_t>(team_.size());
+  }
+
+  System& system_;
+  RunControl& control_;
+  Tally& tally_;
+  Team& team_;
+  Ranks* ranks_;
+  Horizon horizon_;
+  std::vector<State> states_;
+  std::vector<Outlook> outlooks_;
+  std::vector<std::uint64_t> limits_;
+  std::vector<std::uint8_t> mail_;
+  std::vector<std::uint32_t> order_;  // partitions, busiest first
+  std::vector<std::uint32_t> owner_;  // the worker a partition prefers, to keep its cache warm
+  std::vector<std::uint64_t> load_;
+  std::vector<List> lists_;
+  std::function<void(int)> body_;
+  unsigned writing_ = 0;  // the parity of the mailboxes being written
+  std::uint64_t now_ = 0;
+  std::uint64_t windows_ = 0;
+  bool stopped_ = false;
+  std::optional<StopReason> limit_;
+};
+
+}  // namespace foretoken::sim::engine
