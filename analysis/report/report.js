@@ -34,8 +34,8 @@ function tiles() {
     tile(words.tileTtft, time(S.p99_ttft_ms), words.tileHalf(time(S.p50_ttft_ms))),
     tile(words.tileTpot, time(S.p99_tpot_ms), words.tileHalf(time(S.p50_tpot_ms))),
     tile(words.tileOut, number(S.output_throughput, 4), words.tileOutNote(number(S.per_gpu.output_tokens_per_s.value), S.deployment.gpus)),
-    tile(words.tileCost, `${DATA.currency} ${amount(cost.per_million_output_tokens[first])}`,
-      words.tileMonth(`${DATA.currency} ${amount(month(first))}`)),
+    tile(words.tileCost, `${DATA.currency}${NB}${amount(cost.per_million_output_tokens[first])}`,
+      words.tileMonth(`${DATA.currency}${NB}${amount(month(first))}`)),
     tile(words.tilePower, watts(S.energy.mean_facility_watts), words.tilePowerNote(number(S.energy.mean_gpu_watts), S.energy.pue)),
   ];
   if (S.slo.attainment)
@@ -72,7 +72,7 @@ function latency() {
   const mean = DATA.anatomy[0];
   const biggest = ["queue", "prefill", "decode"].reduce((a, b) => (mean[b] > mean[a] ? b : a));
   const sum = mean.queue + mean.prefill + mean.decode;
-  const worst = DATA.worst.map((r) => [whole(r.index), `${number(r.arrival_s, 5)} s`, whole(r.input), whole(r.output), time(r.queue_ms), time(r.ttft_ms), time(r.e2el_ms), whole(r.preemptions), whole(r.replica)]);
+  const worst = DATA.worst.map((r) => [whole(r.index), `${number(r.arrival_s, 5)}${NB}s`, whole(r.input), whole(r.output), time(r.queue_ms), time(r.ttft_ms), time(r.e2el_ms), whole(r.preemptions), whole(r.replica)]);
   return [
     table(words.latHead, [row("ttft", "TTFT"), row("tpot", "TPOT"), row("e2el", "E2E")], { numeric: [1, 2, 3, 4, 5] }),
     charts(cdf("ttft", words.ttftTitle(time(S.p50_ttft_ms), time(S.p99_ttft_ms)), "TTFT", "s"),
@@ -110,7 +110,7 @@ function timeAccount() {
   const biggest = keys.filter((k) => k !== "idle").reduce((a, b) => (account[b] > account[a] ? b : a));
   const parts = keys.map((key, i) => ({ label: words.ops[key], column: key, values: [(account[key] / total) * 100], colour: cssColour(`--c${i + 1}`) }));
   return [charts(stacked("time", words.timeTitle(words.ops[biggest], percent(account[biggest] / busy), percent(account.idle / total)),
-    words.timeAxis, [words.replicaTime], parts, (v) => `${v.toFixed(1)} %`))];
+    words.timeAxis, [words.replicaTime], parts, (v) => `${v.toFixed(1)}${NB}%`))];
 }
 
 function memory() {
@@ -119,7 +119,7 @@ function memory() {
   const unused = Math.max(0, m.capacity - m.weights - m.activations - m.reserve - m.kv);
   const parts = ["weights", "activations", "reserve", "kv"].map((key) => ({ label: words.mem[key], column: `${key}_gb`, values: [m[key] / 1e9] }));
   parts.push({ label: words.mem.unused, column: "unused_gb", values: [unused / 1e9], colour: cssColour("--c7") });
-  return [charts(stacked("memory", words.memTitle(bytes(m.kv), whole(S.kv.tokens), bytes(m.weights), bytes(m.capacity)), words.memAxis, [words.oneGpu], parts, (v) => `${number(v)} GB`))];
+  return [charts(stacked("memory", words.memTitle(bytes(m.kv), whole(S.kv.tokens), bytes(m.weights), bytes(m.capacity)), words.memAxis, [words.oneGpu], parts, (v) => `${number(v)}${NB}GB`))];
 }
 
 function cost() {
@@ -133,7 +133,7 @@ function cost() {
     [words.perMonth, { cny: c.per_hour.cny * 730, usd: c.per_hour.usd * 730 }]];
   const prices = Object.entries(c.prices).filter(([, p]) => p).map(([key, p]) => [words.prices[key], `${p.currency} ${amount(p.amount)}`, { text: p.source, kind: "break" }, p.date]);
   prices.push([words.prices.exchange, number(c.exchange.cny_per_usd), { text: c.exchange.source, kind: "break" }, c.exchange.date]);
-  const title = top ? words.costTitle(top.label, percent(top.values[0] / c.per_hour[code]), `${DATA.currency} ${amount(c.per_hour[code])}`) : words.costRow;
+  const title = top ? words.costTitle(top.label, percent(top.values[0] / c.per_hour[code]), `${DATA.currency}${NB}${amount(c.per_hour[code])}`) : words.costRow;
   return [
     charts(stacked("cost", title, words.costAxis(DATA.currency), [words.costRow], parts, (v) => amount(v))),
     table(words.costHead, figures.map(([name, v]) => [name, amount(v.cny), amount(v.usd)]), { numeric: [1, 2] }),
@@ -148,7 +148,7 @@ function energy() {
   const j = e.joules_per_output_token;
   const keys = ["gpu", "server", "facility"];
   const power = { gpu: e.mean_gpu_watts * S.deployment.gpus, server: e.mean_server_watts, facility: e.mean_facility_watts };
-  return [charts(bars("energy", words.energyTitle(number(j.gpu), number(j.facility)), words.energyAxis, keys.map((k) => words.bounds[k]), keys.map((k) => j[k]), "joules_per_output_token", (v) => `${number(v)} J`)),
+  return [charts(bars("energy", words.energyTitle(number(j.gpu), number(j.facility)), words.energyAxis, keys.map((k) => words.bounds[k]), keys.map((k) => j[k]), "joules_per_output_token", (v) => `${number(v)}${NB}J`)),
     table(words.energyHead, keys.map((k) => [words.bounds[k], number(j[k]), watts(power[k])]), { numeric: [1, 2] })];
 }
 
@@ -219,6 +219,26 @@ function isDark() {
   return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+// Paper is white, and narrower than the window: the charts get the size that the print style gives
+// their boxes, because the page is laid out for paper only after this event.
+const PAPER = { column: 304, row: 656, height: 205, flat: 130 };  // CSS pixels, A4 less margins
+let themeBefore;
+function preparePaper() {
+  themeBefore = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+  drawCharts({ devicePixelRatio: 2, responsive: false });
+  for (const { canvas, drawn } of state.charts) {
+    const flat = canvas.parentElement.classList.contains("flat");
+    const wide = canvas.closest(".charts").classList.contains("one");
+    drawn.resize(wide ? PAPER.row : PAPER.column, flat ? PAPER.flat : PAPER.height);
+  }
+}
+function leavePaper() {
+  if (themeBefore) document.documentElement.dataset.theme = themeBefore;
+  else delete document.documentElement.dataset.theme;
+  drawCharts();
+}
+
 function start() {
   const asked = new URLSearchParams(location.search).get("lang") || navigator.language || "en";
   state.language = asked.toLowerCase().startsWith("zh") ? "zh" : "en";
@@ -233,19 +253,8 @@ function start() {
     render();
   });
   document.getElementById("print").addEventListener("click", () => print());
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
-  // Paper is white and narrower than the window.
-  let before;
-  addEventListener("beforeprint", () => {
-    before = document.documentElement.dataset.theme;
-    document.documentElement.dataset.theme = "light";
-    drawCharts();
-    for (const chart of state.charts) chart.drawn.resize();
-  });
-  addEventListener("afterprint", () => {
-    if (before) document.documentElement.dataset.theme = before;
-    else delete document.documentElement.dataset.theme;
-    drawCharts();
-  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawCharts());
+  addEventListener("beforeprint", preparePaper);
+  addEventListener("afterprint", leavePaper);
 }
 start();

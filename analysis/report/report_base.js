@@ -4,6 +4,8 @@ const S = DATA.summary;
 const state = { language: "en", charts: [] };
 const t = () => TEXT[state.language];
 
+// Between number and unit: never a line break.
+const NB = "\u00a0";
 function number(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (value === 0) return "0";
@@ -14,25 +16,25 @@ function number(value, digits = 3) {
 const whole = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : "–");
 function time(ms) {
   if (ms === null || !Number.isFinite(ms)) return "–";
-  if (Math.abs(ms) >= 999.5) return `${number(ms / 1e3)} s`;
-  return Math.abs(ms) >= 0.9995 || ms === 0 ? `${number(ms)} ms` : `${number(ms * 1e3)} µs`;
+  if (Math.abs(ms) >= 999.5) return `${number(ms / 1e3)}${NB}s`;
+  return Math.abs(ms) >= 0.9995 || ms === 0 ? `${number(ms)}${NB}ms` : `${number(ms * 1e3)}${NB}µs`;
 }
 function percent(share) {
   if (share === null || !Number.isFinite(share)) return "–";
   const p = share * 100;
-  if (p > 99.95 && p < 100) return "99.9 %";
+  if (p > 99.95 && p < 100) return `99.9${NB}%`;
   const text = p.toFixed(Math.abs(p) < 10 || (p > 90 && p <= 100) ? 1 : 0);
-  return `${text === "0.0" ? "0" : text === "100.0" ? "100" : text} %`;
+  return `${text === "0.0" ? "0" : text === "100.0" ? "100" : text}${NB}%`;
 }
-const bytes = (value) => (value >= 1e9 ? `${number(value / 1e9)} GB` : `${number(value / 1e6)} MB`);
+const bytes = (value) => (value >= 1e9 ? `${number(value / 1e9)}${NB}GB` : `${number(value / 1e6)}${NB}MB`);
 function amount(value) {
   if (value === null || !Number.isFinite(value)) return "–";
   if (Math.abs(value) >= 1000) return whole(value);
   return Math.abs(value) >= 0.1 ? value.toFixed(2) : number(value, 2);
 }
 const money = (cny, usd, first = DATA.currency) =>
-  first === "CNY" ? `CNY ${amount(cny)} (USD ${amount(usd)})` : `USD ${amount(usd)} (CNY ${amount(cny)})`;
-const watts = (value) => (value >= 1e3 ? `${number(value / 1e3)} kW` : `${number(value)} W`);
+  first === "CNY" ? `CNY${NB}${amount(cny)} (USD ${amount(usd)})` : `USD${NB}${amount(usd)} (CNY ${amount(cny)})`;
+const watts = (value) => (value >= 1e3 ? `${number(value / 1e3)}${NB}kW` : `${number(value)}${NB}W`);
 const meanOf = (list) => (list.length ? list.reduce((a, b) => a + b, 0) / list.length : NaN);
 const maxOf = (list) => list.reduce((a, b) => Math.max(a, b), -Infinity);
 

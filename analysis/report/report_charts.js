@@ -18,10 +18,12 @@ function figure({ id, title, config, csv, flat = false }) {
   return node;
 }
 
-function drawCharts() {
+function drawCharts(changes = {}) {
   for (const chart of state.charts) {
     if (chart.drawn) chart.drawn.destroy();
-    chart.drawn = new Chart(chart.canvas, chart.config());
+    const config = chart.config();
+    Object.assign(config.options, changes);
+    chart.drawn = new Chart(chart.canvas, config);
   }
 }
 
@@ -76,7 +78,7 @@ function cdf(id, title, name, unit) {
       options: options({
         x: axis(`${name} (${unit})`, positive ? { type: "logarithmic", ticks: { callback: logTicks(points()) } } : { type: "linear" }),
         y: axis(t().shareAxis, { min: 0, max: 100 }), legend: limits.length > 0,
-        tooltip: { title: () => "", label: (c) => `${c.parsed.y.toFixed(2)} % ≤ ${time(c.parsed.x / scale)}` },
+        tooltip: { title: () => "", label: (c) => `${c.parsed.y.toFixed(2)}${NB}% ≤ ${time(c.parsed.x / scale)}` },
       }),
     }),
   });
@@ -163,7 +165,7 @@ function batchShares() {
       type: "bar",
       data: { datasets: [{ label: t().batchShare, data: sequences.map((n, i) => ({ x: n, y: share[i] * 100 })), backgroundColor: palette(0), barPercentage: 1, categoryPercentage: 1, minBarLength: 1 }] },
       options: options({ x: axis(t().batchAxis, { type: "linear", offset: false, min: -0.5 * DATA.batch.width, ticks: { precision: 0 } }), y: axis(t().batchShare, { beginAtZero: true }), legend: false,
-        tooltip: { title: (c) => `${t().batchAxis}: ${c[0].parsed.x}`, label: (c) => `${c.parsed.y.toFixed(2)} %` } }),
+        tooltip: { title: (c) => `${t().batchAxis}: ${c[0].parsed.x}`, label: (c) => `${c.parsed.y.toFixed(2)}${NB}%` } }),
     }),
   });
 }
