@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <system_error>
 
 #include "scenarios/loader/cards.hpp"
@@ -76,13 +77,18 @@ std::vector<Entry> list_of_cards(const std::string& kind, const Catalogue& catal
   return entries;
 }
 
-bool looks_like_path(const std::string& text) {
-  const auto ends = [&text](std::string_view tail) { return text.ends_with(tail); };
-  return text.find('/') != std::string::npos || ends(".json") || ends(".csv") || ends(".gz") ||
+}  // namespace
+
+bool is_path(const std::string& name) {
+  const auto ends = [&name](std::string_view tail) { return name.ends_with(tail); };
+  return name.find('/') != std::string::npos || ends(".json") || ends(".csv") || ends(".gz") ||
          ends(".yaml");
 }
 
-}  // namespace
+std::string lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
 
 Catalogue::Catalogue(fs::path root) : root_(std::move(root)) {}
 
@@ -134,10 +140,16 @@ std::optional<fs::path> LoadContext::locate(const YamlNode& node, const std::str
   const auto name = node.as<std::string>();
   if (name.empty()) return std::nullopt;
   std::error_code code;
-  if (looks_like_path(name)) {
+  if (is_path(name)) {
     const fs::path path = base_of(node) / name;  // an absolute name replaces the folder
     if (fs::is_regular_file(path, code)) return path;
-    node.error(fmt::format("no such file: {}", path.lexically_normal().string()));
+    // org/Model as on Hugging Face may well be in the catalogue.
+    const std::string last = lower_case(name.substr(name.find_last_of('/') + 1));
+    std::string advice;
+    for (const Catalogue::Entry& entry : catalogue.list(kind)) {
+      if (entry.name == last) advice = fmt::format("; the catalogue has '{}'", last);
+    }
+    node.error(fmt::format("no such file: {}{}", path.lexically_normal().string(), advice));
     return std::nullopt;
   }
   if (kind == "models") {  // without opening every card

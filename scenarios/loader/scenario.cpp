@@ -22,6 +22,43 @@ void check_version(const YamlNode& root) {
   }
 }
 
+// What other tools call these keys.
+void suggest_keys(YamlFile& file) {
+  for (const auto& [theirs, ours] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"tp", "tensor"},
+           {"tensor_parallel", "tensor"},
+           {"tensor_parallel_size", "tensor"},
+           {"pp", "pipeline"},
+           {"pipeline_parallel_size", "pipeline"},
+           {"dp", "data_attention"},
+           {"attention_dp", "data_attention"},
+           {"ep", "expert"},
+           {"gpu", "node"},
+           {"gpus", "nodes"},
+           {"system", "node"},
+           {"isl", "input"},
+           {"osl", "output"},
+           {"qps", "poisson"},
+           {"rate", "poisson"},
+           {"request_rate", "poisson"},
+           {"concurrency", "closed_loop"},
+           {"num_requests", "requests"},
+           {"dtype", "weights"},
+           {"quantization", "weights"},
+           {"kv", "kv_cache"},
+           {"kv_cache_dtype", "kv_cache"},
+           {"max_num_seqs", "max_sequences"},
+           {"max_num_batched_tokens", "max_tokens"},
+           {"chunked_prefill_size", "max_tokens"},
+           {"backend", "engine"},
+           {"cluster", "hardware"},
+           {"serving", "deployment"},
+           {"slos", "slo"},
+           {"version", "foretoken"}}) {
+    file.suggest(theirs, ours);
+  }
+}
+
 }  // namespace
 
 Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catalogue,
@@ -34,6 +71,7 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   scenario.input_hashes[file.string()] = hash_text(yaml.text());
   const LoadContext context{yaml, catalogue, file.parent_path(), scenario.input_hashes};
 
+  suggest_keys(yaml);
   check_version(root);
   scenario.name = root.value_or<std::string>("name", file.stem().string());
   auto& serving = scenario.serving;
@@ -42,7 +80,8 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   scenario.slo = read_slo(root);
   scenario.cost = read_cost(root, context, serving.deployment.node);
   serving.seed = root.value_or<std::uint64_t>("seed", 1);
-  check_deployment(root, serving.deployment);
+  yaml.check_keys();  // a slip in a key is the cause, what it leads to is not worth a message
+  check_deployment(root, context, serving.deployment);
   check_workload(root, serving.workload, serving.deployment.model);
   yaml.finish();
   scenario.warnings = yaml.warnings();

@@ -70,11 +70,32 @@ void override_bandwidth(const YamlNode& hardware, const std::string& key, const 
   value = *given;
 }
 
+// GPU cards lie beside node cards; people name the GPU. False and an error with the nodes that
+// hold it, or are called nearly so.
+bool is_node(const YamlNode& node, const LoadContext& context) {
+  const std::string name = node.text();
+  if (is_path(name)) return true;
+  std::vector<std::string> names, holding;
+  for (const CardEntry& entry : list_cards("node", context.catalogue)) {
+    if (entry.name == name) return true;
+    names.push_back(entry.name);
+    if (name.size() >= 3 && entry.name.find(lower_case(name)) != std::string::npos) {
+      holding.push_back(entry.name);
+    }
+  }
+  const auto near = did_you_mean(name, names);
+  std::string advice = fmt::format("there are: {}", fmt::join(names, ", "));
+  if (near) advice = fmt::format("did you mean '{}'?", *near);
+  if (!holding.empty()) advice = fmt::format("did you mean {}?", fmt::join(holding, " or "));
+  node.error(fmt::format("no node '{}' in the catalogue; {}", name, advice));
+  return false;
+}
+
 void read_hardware(const YamlNode& root, const LoadContext& context, DeploymentSpec& deployment) {
   const YamlNode hardware = root.required_child("hardware");
   const auto name = hardware.required<std::string>("node");
   deployment.nodes = hardware.value_or<int>("nodes", 1, {1, kMaxGpus});
-  if (!name.empty()) {
+  if (!name.empty() && is_node(hardware.any_child("node"), context)) {
     if (auto card = load_card(hardware.any_child("node"), name, context, load_node)) {
       deployment.node = card->spec;
       deployment.power = card->power;
@@ -128,6 +149,9 @@ Layout read_layout(const YamlNode& deployment, int gpus_per_node) {
   layout.pipeline = node.value_or<int>("pipeline", 1, {1, kMaxGpus});
   layout.data_attention = node.value_or<int>("data_attention", 1, {1, kMaxGpus});
   layout.expert = node.value_or<int>("expert", 1, {1, kMaxGpus});
+  layout.redundant_experts = node.value_or<int>("redundant_experts", 0, {0, kMaxGpus});
+  layout.all_to_all = node.value_or<bool>("all_to_all", false);
+  layout.uneven_stages = node.value_or<bool>("uneven_stages", false);
   layout.gpus_per_node = gpus_per_node;
   return layout;
 }
@@ -200,7 +224,8 @@ DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context)
   return deployment;
 }
 
-void check_deployment(const YamlNode& root, const DeploymentSpec& deployment) {
+void check_deployment(const YamlNode& root, const LoadContext& context,
+                      const DeploymentSpec& deployment) {
   if (deployment.model.layers == 0 || deployment.node.gpus == 0) return;  // said already
   const YamlNode node = root.child("deployment");
   const YamlNode place = node.any_child("parallel").exists() ? node.any_child("parallel") : node;
@@ -222,7 +247,7 @@ void check_deployment(const YamlNode& root, const DeploymentSpec& deployment) {
         "change deployment.parallel or replicas",
         deployment.replicas, deployment.replicas == 1 ? "" : "s", each,
         deployment.replicas == 1 ? "s" : "", needed, per_node, deployment.nodes, needed));
-  } else if (used < there) {
+  } else if (used < there && context.file.ok()) {
     hardware.warning(fmt::format("{} of {} GPUs stay idle but are paid for ({} replica{} of {})",
                                  there - used, there, deployment.replicas,
                                  deployment.replicas == 1 ? "" : "s", each));

@@ -13,6 +13,10 @@
 
 namespace foretoken::scenarios::loader {
 
+// Whether a name means a file (has a / or an ending such as .json) rather than the catalogue.
+bool is_path(const std::string& name);
+std::string lower_case(std::string text);
+
 // What every part needs to know.
 struct LoadContext {
   YamlFile& file;
@@ -65,7 +69,8 @@ std::optional<T> load_card(const YamlNode& node, const std::string& name,
 
 models::serving::DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context);
 // Rules between the blocks: layout against model, GPUs against nodes.
-void check_deployment(const YamlNode& root, const models::serving::DeploymentSpec& deployment);
+void check_deployment(const YamlNode& root, const LoadContext& context,
+                      const models::serving::DeploymentSpec& deployment);
 
 models::serving::WorkloadSpec read_workload(const YamlNode& root, const LoadContext& context);
 // Whether the lengths fit the model's context and the warm-up leaves anything to count.

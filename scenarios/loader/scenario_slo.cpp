@@ -81,7 +81,12 @@ std::optional<SloTerm> read_term(const YamlNode& node) {
 
 std::vector<SloTerm> read_slo(const YamlNode& root) {
   std::vector<SloTerm> terms;
-  for (const YamlNode& node : root.any_child("slo").items()) {
+  const YamlNode list = root.any_child("slo");
+  if (list.exists() && !list.is_list()) {
+    list.error("'slo' is a list: write slo: [ttft.p99 <= 2s, tpot.p99 <= 50ms]");
+    return terms;
+  }
+  for (const YamlNode& node : list.items()) {
     const auto term = read_term(node);
     if (!term) continue;
     for (const SloTerm& earlier : terms) {

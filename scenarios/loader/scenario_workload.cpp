@@ -37,6 +37,11 @@ TraceArrivals read_trace_arrivals(const YamlNode& arrivals, const LoadContext& c
 }
 
 LengthSpec read_length(const YamlNode& workload, std::string_view key) {
+  const YamlNode given = workload.any_child(key);
+  if (given.is_scalar()) {
+    given.error(fmt::format("write {}: {{tokens: {}}}", key, given.text()));
+    return {};
+  }
   const YamlNode node = workload.required_child(key);
   LengthSpec length;
   length.tokens = node.required<int>("tokens", {1, kMaxTokens});
@@ -46,17 +51,25 @@ LengthSpec read_length(const YamlNode& workload, std::string_view key) {
 }
 
 // Exactly one way of arriving.
-Arrivals read_arrivals(const YamlNode& workload, const LoadContext& context) {
+std::optional<Arrivals> read_arrivals(const YamlNode& workload, const LoadContext& context) {
+  const char* const shape =
+      "give one of trace: NAME, poisson: 5/s or closed_loop: CONCURRENCY under arrivals";
+  const YamlNode given = workload.any_child("arrivals");
+  if (given.is_scalar()) {
+    given.error(shape);
+    return std::nullopt;
+  }
   const YamlNode arrivals = workload.required_child("arrivals");
   const bool trace = arrivals.has("trace"), poisson = arrivals.has("poisson"),
              closed = arrivals.has("closed_loop");
-  if (trace + poisson + closed != 1 && arrivals.exists()) {
-    arrivals.error(
-        "give one of trace: NAME, poisson: 5/s or closed_loop: CONCURRENCY under arrivals");
+  if (trace + poisson + closed != 1) {
+    (void)arrivals.has("rate_scale");
+    if (arrivals.exists()) arrivals.error(shape);
+    return std::nullopt;
   }
   if (trace) return read_trace_arrivals(arrivals, context);
   if (poisson) return PoissonArrivals{arrivals.required<Hertz>("poisson", kPositive).value()};
-  return ClosedLoopArrivals{closed ? arrivals.required<int>("closed_loop", {1, 1'000'000}) : 0};
+  return ClosedLoopArrivals{arrivals.required<int>("closed_loop", {1, 1'000'000})};
 }
 
 void check_trace(const YamlNode& workload, const WorkloadSpec& spec, const TraceArrivals& trace) {
@@ -95,7 +108,8 @@ void check_generated(const YamlNode& workload, const WorkloadSpec& spec) {
 WorkloadSpec read_workload(const YamlNode& root, const LoadContext& context) {
   const YamlNode workload = root.required_child("workload");
   WorkloadSpec spec;
-  spec.arrivals = read_arrivals(workload, context);
+  const std::optional<Arrivals> arrivals = read_arrivals(workload, context);
+  if (arrivals) spec.arrivals = *arrivals;
   spec.duration = workload.optional<Duration>("duration", kPositive);
   spec.requests = workload.optional<std::int64_t>("requests", {1, 1e9});
   spec.warmup = workload.value_or<Duration>("warmup", Duration());
@@ -103,8 +117,10 @@ WorkloadSpec read_workload(const YamlNode& root, const LoadContext& context) {
       workload.optional_choice<bool>("over_context", {{"reject", false}, {"truncate", true}})
           .value_or(false);
   if (!workload.has("over_context")) workload.resolve("over_context", "reject", "default");
-  if (!workload.exists()) return spec;
-  if (const auto* const trace = std::get_if<TraceArrivals>(&spec.arrivals)) {
+  if (!arrivals) {  // whether there should be lengths is unknown
+    (void)workload.has("input");
+    (void)workload.has("output");
+  } else if (const auto* const trace = std::get_if<TraceArrivals>(&spec.arrivals)) {
     spec.name = workload.child("arrivals").any_child("trace").text();
     check_trace(workload, spec, *trace);
   } else {

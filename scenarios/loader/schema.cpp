@@ -68,12 +68,15 @@ Json hardware() {
 }
 
 Json deployment() {
-  const Json parallel =
-      map_of("layout of one replica; it takes tensor x pipeline x data_attention GPUs",
-             {{"tensor", integer("tensor parallelism of attention and dense layers")},
-              {"pipeline", integer("pipeline stages")},
-              {"data_attention", integer("data parallelism of attention")},
-              {"expert", integer("expert parallelism of routed experts")}});
+  const Json parallel = map_of(
+      "layout of one replica; it takes tensor x pipeline x data_attention GPUs",
+      {{"tensor", integer("tensor parallelism of attention and dense layers")},
+       {"pipeline", integer("pipeline stages")},
+       {"data_attention", integer("data parallelism of attention")},
+       {"expert", integer("expert parallelism of routed experts")},
+       {"redundant_experts", integer("extra copies of hot experts over the expert ranks", 0)},
+       {"all_to_all", boolean("experts exchange tokens by dispatch and combine (DeepEP)")},
+       {"uneven_stages", boolean("pipeline stages may differ by one layer")}});
   const Json batching =
       map_of("continuous batching",
              {{"policy", one_of("which work a step takes first", batching_policies())},

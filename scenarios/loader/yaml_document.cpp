@@ -106,7 +106,8 @@ class Builder : public YAML::EventHandler {
     if (open.node->kind == Kind::list) {
       open.node->list.push_back(node);
     } else if (!open.has_key) {
-      if (node->kind != Kind::scalar) fail(place_of(mark), "a key must be a plain word");
+      if (node->kind != Kind::scalar)
+        fail(place_of(mark), "a key must be a plain word (or a bracket does not close)");
       open.has_key = true;
       open.key = node->scalar;
       open.key_place = place_of(mark);
@@ -154,8 +155,12 @@ class Builder : public YAML::EventHandler {
 };
 
 // yaml-cpp's message, without its own place prefix, and with the two commonest causes spelt out.
-std::string syntax_message(const YAML::Exception& exception) {
+std::string syntax_message(const YAML::Exception& exception, const std::string& line) {
   std::string message = "not valid YAML: " + exception.msg;
+  const std::size_t text = line.find_first_not_of(" \t");
+  if (line.substr(0, text).find('\t') != std::string::npos) {
+    return message + " (a tab; indent with spaces)";
+  }
   if (exception.msg.find("illegal map value") != std::string::npos) {
     message += " (a second ': ' on the line? quote the text, or check the indentation)";
   } else if (exception.msg.find("end of map not found") != std::string::npos) {
@@ -237,7 +242,9 @@ Node* parse_into(Document& document, const Source& source, const std::string& te
       place.line = exception.mark.line + 1;
       place.column = exception.mark.column + 1 + (exception.mark.line == 0 ? column_shift : 0);
     }
-    document.note(place, syntax_message(exception));
+    const auto line = static_cast<std::size_t>(place.line);
+    const bool known = line >= 1 && line <= source.lines.size();
+    document.note(place, syntax_message(exception, known ? source.lines[line - 1] : ""));
     throw InputError(document.diagnostics);
   }
 }

@@ -2,6 +2,7 @@
 // The tree behind YamlFile. Built from yaml-cpp's events rather than its nodes, so that repeated
 // keys are seen and every key has a place.
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ struct Document {
   Node* root = nullptr;
   std::vector<sim::core::Diagnostic> diagnostics;
   std::vector<ResolvedValue> resolved;
+  std::map<std::string, std::string> suggestions;  // unknown key -> key that is meant
 
   void resolve(ResolvedValue value);  // a key read again keeps its place in the order
   void note(const Place& place, const std::string& message, bool warning = false);

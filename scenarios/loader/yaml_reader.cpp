@@ -192,7 +192,13 @@ void report_unknown_keys(Document& document, Node& node, const std::string& path
     }
     std::string message = fmt::format("unknown key '{}'", entry.key);
     if (!path.empty()) message += fmt::format(" in {}", path);
-    if (const auto near = did_you_mean(entry.key, free)) {
+    const auto other = document.suggestions.find(entry.key);
+    if (other != document.suggestions.end() &&
+        std::find(free.begin(), free.end(), other->second) != free.end()) {
+      message += fmt::format("; here it is called '{}'", other->second);
+    } else if (entry.key.find('=') != std::string::npos) {
+      message += "; write key: value";
+    } else if (const auto near = did_you_mean(entry.key, free)) {
       message += fmt::format("; did you mean '{}'?", *near);
     } else {
       message += fmt::format("; known keys: {}", fmt::join(node.asked, ", "));
@@ -458,6 +464,10 @@ YamlNode YamlFile::root() const { return {document_.get(), document_->root, {}, 
 const std::string& YamlFile::name() const { return document_->name; }
 const std::string& YamlFile::text() const { return document_->text; }
 
+void YamlFile::suggest(const std::string& theirs, const std::string& ours) {
+  document_->suggestions[theirs] = ours;
+}
+
 void YamlFile::override_value(const std::string& assignment) {
   Source& source = document_->sources.emplace_back();
   source.name = "--set";
@@ -517,8 +527,10 @@ void YamlFile::absorb(const std::vector<Diagnostic>& diagnostics) {
                                 diagnostics.end());
 }
 
+void YamlFile::check_keys() { report_unknown_keys(*document_, *document_->root, {}); }
+
 void YamlFile::finish() {
-  report_unknown_keys(*document_, *document_->root, {});
+  check_keys();
   // In the order of the file, its own problems before those of other files.
   const auto rank = [this](const Diagnostic& d) { return d.file == document_->name ? 0 : 1; };
   std::stable_sort(document_->diagnostics.begin(), document_->diagnostics.end(),

@@ -170,13 +170,18 @@ class YamlFile {
   [[nodiscard]] const std::string& name() const;
   [[nodiscard]] const std::string& text() const;
 
+  // Where key `ours` is known, `theirs` is answered with it.
+  void suggest(const std::string& theirs, const std::string& ours);
+
   // Replaces or adds one value: "deployment.replicas=2", as given to --set.
   void override_value(const std::string& assignment);
 
   // Adds problems found elsewhere, e.g. in a card this file names.
   void absorb(const std::vector<sim::core::Diagnostic>& diagnostics);
 
-  // Reports keys that nobody asked for; throws InputError if any problem is an error.
+  // Reports keys that nobody has asked for so far; finish() does it if this was not called.
+  void check_keys();
+  // Throws InputError if any problem is an error.
   void finish();
   [[nodiscard]] bool ok() const;  // no error so far
   [[nodiscard]] std::vector<sim::core::Diagnostic> warnings() const;

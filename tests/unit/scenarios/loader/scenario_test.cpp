@@ -200,7 +200,7 @@ TEST_CASE("bad input: keys, units, words") {
         Strings{"s.yaml:8:3: unknown key 'kv_cahce' in deployment; did you mean 'kv_cache'?"});
   CHECK(problems_with("{tensor: 8}", "{tenser: 8, tensor: 8}") ==
         Strings{"s.yaml:9:14: unknown key 'tenser' in deployment.parallel; known keys: tensor, "
-                "pipeline, data_attention, expert"});
+                "pipeline, data_attention, expert, redundant_experts, all_to_all, uneven_stages"});
   CHECK(problems_with("duration: 10min", "duration: 600") ==
         Strings{"s.yaml:16:13: workload.duration: '600' has no unit; expected a time span, such as "
                 "20us or 1h"});
@@ -219,6 +219,34 @@ TEST_CASE("bad input: keys, units, words") {
                 "such as 0.8CNY/kWh"});
   CHECK(problems_with("pue: 1.25", "pue: 0.9") ==
         Strings{"s.yaml:19:38: cost.pue: '0.9' is too small; at least 1"});
+}
+
+TEST_CASE("bad input: what newcomers write") {
+  CHECK(problems_with("{tensor: 8}", "{tp: 8}") ==
+        Strings{"s.yaml:9:14: unknown key 'tp' in deployment.parallel; here it is called "
+                "'tensor'"});
+  CHECK(problems_with("hgx-h200", "h200") ==
+        Strings{"s.yaml:5:18: no node 'h200' in the catalogue; did you mean h200-x1 or hgx-h200?"});
+  const Strings hub = problems_with("model: deepseek-r1", "model: deepseek-ai/DeepSeek-R1");
+  REQUIRE(hub.size() == 1);
+  CHECK_THAT(hub[0], Catch::EndsWith("; the catalogue has 'deepseek-r1'"));
+  CHECK(problems_with("duration: 10min", "duration: 10 minutes") ==
+        Strings{"s.yaml:16:13: workload.duration: unknown unit 'minutes' in '10 minutes'; write "
+                "min"});
+  CHECK(problems_with("{tokens: 256}", "256") ==
+        Strings{"s.yaml:15:11: write output: {tokens: 256}"});
+  CHECK(problems_with("{poisson: 2/s}", "poisson") ==
+        Strings{"s.yaml:13:13: give one of trace: NAME, poisson: 5/s or closed_loop: CONCURRENCY "
+                "under arrivals"});
+  CHECK(problems_with("[ttft.p99 <= 2s, tpot.mean <= 50ms]", "ttft.p99 <= 2s") ==
+        Strings{"s.yaml:18:6: 'slo' is a list: write slo: [ttft.p99 <= 2s, tpot.p99 <= 50ms]"});
+  CHECK(problems_with("name: test", "name = test").front().substr(0, 11) == "s.yaml:3:6:");
+  CHECK(
+      problems_with("  kv_cache", "\tkv_cache") ==
+      Strings{"s.yaml:8:1: not valid YAML: illegal tab when looking for indentation (a tab; indent "
+              "with spaces)"});
+  CHECK(problems_with("pue: 1.25}", "pue: 1.25}\nseed = 1") ==
+        Strings{"s.yaml:20:1: unknown key 'seed = 1'; write key: value"});
 }
 
 TEST_CASE("bad input: several problems come in one pass, in the order of the file") {

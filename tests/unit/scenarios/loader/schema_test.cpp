@@ -82,7 +82,8 @@ TEST_CASE("every key of the schema is read by the loader") {
       "hardware: {node: hgx-h200, nodes: 1, gpu_memory: 141GB, memory_bandwidth: 4.8TB/s,\n"
       "  scale_up_bandwidth: 450GB/s, nic_bandwidth: 400Gb/s}\n"
       "deployment:\n  weights: fp8\n  kv_cache: bf16\n"
-      "  parallel: {tensor: 8, pipeline: 1, data_attention: 1, expert: 1}\n"
+      "  parallel: {tensor: 8, pipeline: 1, data_attention: 1, expert: 1, redundant_experts: 0,\n  "
+      "  all_to_all: false, uneven_stages: false}\n"
       "  replicas: 1\n  router: least_requests\n  expert_skew: 0.5\n  prefix_caching: false\n"
       "  batching: {policy: prefill_first, max_tokens: 4096, max_sequences: 64}\n"
       "power: {busy: 50%, tensor: 1.2, memory: 0.05, link: 0.05}\nslo: [ttft.p99 <= 2s]\nseed: 3\n";
