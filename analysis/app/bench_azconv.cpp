@@ -33,17 +33,12 @@ CommandPage azconv_page() {
       "A100-80GB, chunked prefill of 512 tokens a step, 128 sequences. With --replicas N the\n"
       "arrivals come N/4 times as fast. CPU and memory are of the whole process, loading "
       "included.\n";
-  page.options.add_options()("replicas", po::value<int>()->default_value(4)->value_name("N"),
-                             "replicas, round robin")(
-      "threads", po::value<int>()->default_value(1)->value_name("N"), "threads")(
-      "json", "one JSON object (the only format)");
+  page.options = {
+      {"replicas", "N", "replicas, round robin", "4"},
+      {"threads", "N", "threads", "1"},
+      {"json", "", "one JSON object (the only format)"},
+  };
   return page;
-}
-
-int positive(const ParsedLine& line, const char* name) {
-  const int value = line.get<int>(name);
-  if (value < 1) throw UsageError(fmt::format("--{} {}: must be at least 1", name, value));
-  return value;
 }
 
 serving::ServingSpec load(const std::filesystem::path& home, int replicas) {
@@ -63,9 +58,10 @@ serving::ServingSpec load(const std::filesystem::path& home, int replicas) {
 int bench_azconv(const Invocation& invocation) {
   const auto line = parse(azconv_page(), invocation);
   if (!line) return kOk;
-  const int replicas = positive(*line, "replicas");
+  constexpr int kMostReplicas = 100'000;
+  const int replicas = static_cast<int>(line->integer("replicas", 1, kMostReplicas));
   sim::engine::RunOptions options;
-  options.threads = positive(*line, "threads");
+  options.threads = static_cast<int>(line->integer("threads", 1, 1024));
   if (options.threads > 1) options.executor = sim::engine::ExecutorKind::threads;
 
   const serving::ServingSpec spec = load(invocation.home, replicas);

@@ -30,9 +30,10 @@ CommandPage calibrate_page() {
       "  foretoken calibrate\n"
       "  foretoken calibrate my-measurements --out mine.h5\n";
   page.max_arguments = 1;
-  page.options.add_options()("out,o", po::value<std::string>()->value_name("FILE"),
-                             "file to write (default: the product's, if FOLDER is left out)")(
-      "json", "the account as JSON");
+  page.options = {
+      {"out,o", "FILE", "file to write (default: the product's, if FOLDER is left out)"},
+      {"json", "", "the account as JSON"},
+  };
   return page;
 }
 
@@ -74,8 +75,8 @@ int calibrate_command(const Invocation& invocation) {
   }
   const fs::path folder = own ? fs::path(line->arguments[0])
                               : invocation.home / "validation" / "measurements" / "kernels";
-  const fs::path out = line->has("out") ? fs::path(line->get<std::string>("out"))
-                                        : calibration_file(invocation.home);
+  const fs::path out =
+      line->has("out") ? fs::path(line->text("out")) : calibration_file(invocation.home);
   const auto report =
       calibrate::build_calibration(folder, out, scenarios::loader::Catalogue(invocation.home));
   for (const auto& diagnostic : report.diagnostics) {

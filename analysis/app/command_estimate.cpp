@@ -29,48 +29,39 @@ CommandPage estimate_page() {
       "  foretoken estimate scenarios/quickstart.yaml --batch 64 --context 2048\n"
       "  foretoken estimate scenarios/quickstart.yaml --step prefill --tokens 8192 --json\n";
   page.min_arguments = page.max_arguments = 1;
-  page.options.add_options()("step",
-                             po::value<std::string>()->default_value("decode")->value_name("KIND"),
-                             "decode or prefill")(
-      "batch", po::value<std::int64_t>()->value_name("N"),
-      "sequences in the step, per attention rank (default: 64 for decode, 1 for prefill)")(
-      "tokens", po::value<std::int64_t>()->value_name("N"),
-      "prefill: new tokens of each prompt (default: the step's limit / batch)")(
-      "context", po::value<std::int64_t>()->value_name("N"),
-      "tokens each sequence has in the cache (default: 1024 for decode, 0 for prefill)")(
-      "set", po::value<std::vector<std::string>>()->composing()->value_name("PATH=VALUE"),
-      "replace one value of the scenario; may be repeated")(
-      "detail", "name the table or model behind every operator")("json", "as JSON");
+  page.options = {
+      {"step", "KIND", "decode or prefill", "decode"},
+      {"batch", "N",
+       "sequences in the step, per attention rank (default: 64 for decode, 1 for prefill)"},
+      {"tokens", "N", "prefill: new tokens of each prompt (default: the step's limit / batch)"},
+      {"context", "N",
+       "tokens each sequence has in the cache (default: 1024 for decode, 0 for prefill)"},
+      {"set", "PATH=VALUE", "replace one value of the scenario; may be repeated", "", true},
+      {"detail", "", "name the table or model behind every operator"},
+      {"json", "", "as JSON"},
+  };
   return page;
 }
 
 std::int64_t count_option(const ParsedLine& line, const char* name, std::int64_t fallback,
                           std::int64_t least) {
   constexpr std::int64_t kMost = 100'000'000;
-  const std::int64_t value = line.has(name) ? line.get<std::int64_t>(name) : fallback;
-  if (value < least || value > kMost) {
-    throw UsageError(fmt::format("--{} {}: must be {} to {}", name, value, least, kMost));
-  }
-  return value;
+  return line.has(name) ? line.integer(name, least, kMost) : fallback;
 }
 
 StepShape step_shape(const ParsedLine& line, const serving::BatchingSpec& batching) {
-  const std::string& kind = line.get<std::string>("step");
   StepShape shape;
-  if (kind == "decode") {
+  if (line.choice("step", {"decode", "prefill"}) == "decode") {
     if (line.has("tokens")) throw UsageError("--tokens goes with --step prefill");
     shape.batch = count_option(line, "batch", 64, 1);
     shape.context = count_option(line, "context", 1024, 0);
-  } else if (kind == "prefill") {
-    shape.kind = StepKind::prefill;
-    shape.batch = count_option(line, "batch", 1, 1);
-    shape.tokens = count_option(line, "tokens",
-                                std::max<std::int64_t>(1, batching.max_tokens / shape.batch), 1);
-    shape.context = count_option(line, "context", 0, 0);
-  } else {
-    throw UsageError(fmt::format("--step {}: it is decode or prefill{}", kind,
-                                 suggestion(kind, {"decode", "prefill"})));
+    return shape;
   }
+  shape.kind = StepKind::prefill;
+  shape.batch = count_option(line, "batch", 1, 1);
+  const std::int64_t share = batching.max_tokens / shape.batch;
+  shape.tokens = count_option(line, "tokens", std::max<std::int64_t>(1, share), 1);
+  shape.context = count_option(line, "context", 0, 0);
   return shape;
 }
 
@@ -152,9 +143,7 @@ std::string step_text(const StepEstimate& step, bool detail) {
 int estimate_command(const Invocation& invocation) {
   const auto line = parse(estimate_page(), invocation);
   if (!line) return kOk;
-  const auto overrides =
-      line->has("set") ? line->get<std::vector<std::string>>("set") : std::vector<std::string>{};
-  const auto scenario = load_with_warnings(line->arguments[0], invocation.home, overrides);
+  const auto scenario = load_with_warnings(line->arguments[0], invocation.home, line->list("set"));
   const serving::DeploymentSpec& deployment = scenario.serving.deployment;
   const StepShape shape = step_shape(*line, deployment.batching);
   const serving::MemoryAccount memory = serving::account_memory(deployment);

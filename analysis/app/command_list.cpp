@@ -39,7 +39,7 @@ int list_command(const Invocation& invocation) {
   page.synopsis = fmt::format("list {}", fmt::join(kinds, "|"));
   page.about = "Names that scenario files may use, with one line on each.\n";
   page.min_arguments = page.max_arguments = 1;
-  page.options.add_options()("json", "as JSON, with the file of each card");
+  page.options = {{"json", "", "as JSON, with the file of each card"}};
   const auto line = parse(page, invocation);
   if (!line) return kOk;
   const std::string& kind = line->arguments[0];

@@ -1,6 +1,5 @@
 // foretoken run: scenario -> simulation -> answer, and a directory with everything behind it.
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
@@ -37,59 +36,37 @@ CommandPage run_page() {
       "  foretoken run scenarios/quickstart.yaml --set deployment.replicas=2 --json\n"
       "  foretoken run my.yaml --out runs/mine --require\n";
   page.min_arguments = page.max_arguments = 1;
-  page.options.add_options()("out,o", po::value<std::string>()->value_name("DIR"),
-                             "folder of the results (default runs/NAME-HASH)")(
-      "no-files", "write no folder")("json", "print only the summary, as JSON")(
-      "set", po::value<std::vector<std::string>>()->composing()->value_name("PATH=VALUE"),
-      "replace one value of the scenario; may be repeated")(
-      "seed", po::value<std::uint64_t>()->value_name("N"),
-      "seed of the random streams (default 1)")("threads",
-                                                po::value<int>()->default_value(1)->value_name("N"),
-                                                "threads; the result does not depend on it")(
-      "executor", po::value<std::string>()->default_value("auto")->value_name("KIND"),
-      "auto, serial or threads")("require", "exit 5 if the SLO is missed")(
-      "time-limit", po::value<std::string>()->value_name("TIME"),
-      "stop after this much wall time, e.g. 30s; exit 6")(
-      "mem-limit", po::value<std::string>()->value_name("SIZE"),
-      "stop above this resident memory, e.g. 2GiB; exit 6")(
-      "progress", po::value<std::string>()->default_value("auto")->value_name("WHEN"),
-      "auto (a line on stderr if it is a terminal) or none")("verbose,v",
-                                                             "say on stderr what is being done");
+  page.options = {
+      {"out,o", "DIR", "folder of the results (default runs/NAME-HASH)"},
+      {"no-files", "", "write no folder"},
+      {"json", "", "print only the summary, as JSON"},
+      {"set", "PATH=VALUE", "replace one value of the scenario; may be repeated", "", true},
+      {"seed", "N", "seed of the random streams (default: the scenario's, or 1)"},
+      {"threads", "N", "threads; the result does not depend on it", "1"},
+      {"executor", "KIND", "auto, serial or threads", "auto"},
+      {"require", "", "exit 5 if the SLO is missed"},
+      {"time-limit", "TIME", "stop after this much wall time, e.g. 30s; exit 6"},
+      {"mem-limit", "SIZE", "stop above this resident memory, e.g. 2GiB; exit 6"},
+      {"progress", "WHEN", "auto (a line on stderr if it is a terminal) or none", "auto"},
+      {"verbose,v", "", "say on stderr what is being done"},
+  };
   return page;
 }
 
-engine::ExecutorKind executor_kind(const std::string& name, int threads) {
-  if (name == "auto") {
-    return threads > 1 ? engine::ExecutorKind::threads : engine::ExecutorKind::serial;
-  }
-  if (name == "serial") return engine::ExecutorKind::serial;
-  if (name == "threads") return engine::ExecutorKind::threads;
-  throw UsageError(fmt::format("unknown executor '{}'{}; it is auto, serial or threads", name,
-                               suggestion(name, {"auto", "serial", "threads"})));
-}
-
 engine::RunOptions run_options(const ParsedLine& line) {
+  constexpr int kMostThreads = 1024;
   engine::RunOptions options;
-  options.threads = line.get<int>("threads");
-  if (options.threads < 1) {
-    throw UsageError(fmt::format("--threads {}: must be at least 1", options.threads));
-  }
-  options.executor = executor_kind(line.get<std::string>("executor"), options.threads);
-  if (line.has("time-limit")) {
-    options.wall_limit_s = parse_seconds(line.get<std::string>("time-limit"), "time-limit");
-  }
-  if (line.has("mem-limit")) {
-    options.memory_limit_bytes = parse_bytes(line.get<std::string>("mem-limit"), "mem-limit");
-  }
+  options.threads = static_cast<int>(line.integer("threads", 1, kMostThreads));
+  const std::string& executor = line.choice("executor", {"auto", "serial", "threads"});
+  const bool threads = executor == "threads" || (executor == "auto" && options.threads > 1);
+  options.executor = threads ? engine::ExecutorKind::threads : engine::ExecutorKind::serial;
+  options.wall_limit_s = line.seconds("time-limit");
+  options.memory_limit_bytes = line.bytes("mem-limit");
   return options;
 }
 
 bool progress_wanted(const ParsedLine& line) {
-  const std::string& when = line.get<std::string>("progress");
-  if (when != "auto" && when != "none") {
-    throw UsageError(fmt::format("--progress {}: it is auto or none", when));
-  }
-  return when == "auto";
+  return line.choice("progress", {"auto", "none"}) == "auto";
 }
 
 // Simulated seconds until the last arrival, for the progress line; 0 = unknown.
@@ -111,15 +88,14 @@ double expected_end_s(const serving::WorkloadSpec& workload) {
 }
 
 std::vector<std::string> overrides_of(const ParsedLine& line) {
-  std::vector<std::string> overrides;
-  if (line.has("set")) overrides = line.get<std::vector<std::string>>("set");
+  std::vector<std::string> overrides = line.list("set");
   for (const std::string& text : overrides) {
     if (text.find('=') == std::string::npos) {
       throw UsageError(fmt::format("--set {}: write PATH=VALUE, e.g. deployment.replicas=2", text));
     }
   }
   if (line.has("seed")) {
-    overrides.push_back(fmt::format("seed={}", line.get<std::uint64_t>("seed")));
+    overrides.push_back(fmt::format("seed={}", line.integer("seed", 0)));
   }
   return overrides;
 }
@@ -172,16 +148,16 @@ struct Simulated {
   Metrics metrics;
 };
 
-Simulated simulate(Scenario scenario, engine::RunOptions options, const Invocation& invocation,
-                   const ParsedLine& line) {
-  auto calibration = load_calibration(invocation.home, scenario);
-  spdlog::info("{} tables of measurements loaded", calibration->tables.size());
-  ProgressLine progress(progress_wanted(line), expected_end_s(scenario.serving.workload));
+Simulated simulate(Scenario scenario, engine::RunOptions options, bool show_progress,
+                   const fs::path& home) {
+  auto calibration = load_calibration(home, scenario);
+  log_info(fmt::format("{} tables of measurements loaded", calibration->tables.size()));
+  ProgressLine progress(show_progress, expected_end_s(scenario.serving.workload));
   options.progress = progress.callback();
   const InterruptGuard interrupt;
   options.interrupt = interrupt.flag();
   ServingResult result = serving::simulate(scenario.serving, std::move(calibration), options);
-  spdlog::info("{} events in {:.3f} s", result.run.events, result.run.wall_s);
+  log_info(fmt::format("{} events in {:.3f} s", result.run.events, result.run.wall_s));
   Metrics metrics = summarise(scenario, result);
   return {std::move(scenario), std::move(result), std::move(metrics)};
 }
@@ -191,7 +167,7 @@ RunInfo run_info(const Invocation& invocation, const ParsedLine& line,
   RunInfo info;
   info.version = FORETOKEN_VERSION;
   info.replay_command = shell_quoted(invocation.argv);
-  info.threads = line.get<int>("threads");
+  info.threads = static_cast<int>(line.integer("threads", 1));
   info.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const ResourceUse used = resource_use();
   info.cpu_s = used.cpu_s;
@@ -210,16 +186,18 @@ int run_command(const Invocation& invocation) {
   if (!files && line->has("out")) throw UsageError("--out and --no-files exclude each other");
 
   engine::RunOptions options = run_options(*line);
+  const bool progress = progress_wanted(*line);
 
   Scenario scenario = load_with_warnings(line->arguments[0], invocation.home, overrides_of(*line));
   if (line->has("require") && scenario.slo.empty()) {
     throw UsageError("--require was given but the scenario states no slo");
   }
   const fs::path directory =
-      line->has("out") ? fs::path(line->get<std::string>("out")) : default_run_directory(scenario);
+      line->has("out") ? fs::path(line->text("out")) : default_run_directory(scenario);
   if (files) check_writable(directory);  // before the work, not after it
 
-  const Simulated run = simulate(std::move(scenario), std::move(options), invocation, *line);
+  const Simulated run =
+      simulate(std::move(scenario), std::move(options), progress, invocation.home);
   const int code = exit_code(run.result, run.metrics, line->has("require"));
   const RunInfo info = run_info(invocation, *line, start);
   if (files) write_run(directory, run.scenario, run.result, run.metrics, info);

@@ -1,7 +1,7 @@
 #pragma once
-// Command-line parsing on top of Boost.Program_options: help pages, usage errors with a
-// did-you-mean, values with units.
-#include <boost/program_options.hpp>
+// Command-line parsing: help pages, usage errors with a did-you-mean, values with units.
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -12,12 +12,18 @@
 
 namespace foretoken::analysis::app {
 
-namespace po = boost::program_options;
-
 // Wrong use of the command line: exit code 2.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+struct Option {
+  std::string name;   // "out,o": long and, if any, short
+  std::string value;  // what stands for the value in the help: "DIR"; empty = a flag
+  std::string help;
+  std::string default_value = {};  // empty = none
+  bool repeated = false;
 };
 
 struct CommandPage {
@@ -25,19 +31,31 @@ struct CommandPage {
   std::string about;     // a paragraph, ends in a newline
   std::string examples;  // lines, each ends in a newline
   int min_arguments = 0;
-  int max_arguments = 0;            // -1 = any number
-  po::options_description options;  // without --help, which every command has
+  int max_arguments = 0;        // -1 = any number
+  std::vector<Option> options;  // without --help, which every command has
 };
 
-struct ParsedLine {
-  po::variables_map options;
-  std::vector<std::string> arguments;  // what is not an option
+class ParsedLine {
+ public:
+  std::vector<std::string> arguments;                       // what is not an option
+  std::map<std::string, std::vector<std::string>> options;  // by long name, defaults included
 
-  [[nodiscard]] bool has(const char* name) const { return options.count(name) > 0; }
-  template <class T>
-  [[nodiscard]] const T& get(const char* name) const {
-    return options[name].as<T>();
-  }
+  [[nodiscard]] bool has(const std::string& name) const { return options.contains(name); }
+  // The option must be there or have a default.
+  [[nodiscard]] const std::string& text(const std::string& name) const;
+  // UsageError unless a whole number in [least, most].
+  [[nodiscard]] std::int64_t integer(const std::string& name, std::int64_t least,
+                                     std::int64_t most = INT64_MAX) const;
+  // UsageError unless a finite number in [least, most].
+  [[nodiscard]] double number(const std::string& name, double least, double most) const;
+  // Every value of a repeated option; empty if it was not given.
+  [[nodiscard]] std::vector<std::string> list(const std::string& name) const;
+  // UsageError unless one of `choices`.
+  [[nodiscard]] const std::string& choice(const std::string& name,
+                                          const std::vector<std::string>& choices) const;
+  // "30s" and "2GiB", above zero; nothing if it was not given.
+  [[nodiscard]] std::optional<double> seconds(const std::string& name) const;
+  [[nodiscard]] std::optional<double> bytes(const std::string& name) const;
 };
 
 // Prints the page and returns nothing where --help is among the arguments.
@@ -45,9 +63,5 @@ std::optional<ParsedLine> parse(CommandPage page, const Invocation& invocation);
 
 // " (did you mean 'x'?)", or nothing when no candidate is near.
 std::string suggestion(std::string_view word, const std::vector<std::string>& candidates);
-
-// "30s" and "2GiB"; UsageError names the option.
-double parse_seconds(const std::string& text, const char* option);
-double parse_bytes(const std::string& text, const char* option);
 
 }  // namespace foretoken::analysis::app

@@ -55,6 +55,8 @@ void log_to_stderr(bool verbose) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void log_info(const std::string& text) { spdlog::info(text); }
+
 std::string shell_quoted(const std::vector<std::string>& argv) {
   constexpr const char* kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";

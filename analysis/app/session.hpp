@@ -28,6 +28,7 @@ ResourceUse resource_use();
 
 // Logs go to stderr; stdout is the answer.
 void log_to_stderr(bool verbose);
+void log_info(const std::string& text);
 
 // The command line as a shell would take it back.
 std::string shell_quoted(const std::vector<std::string>& argv);
