@@ -92,6 +92,12 @@ class Batch {
   [[nodiscard]] std::int32_t cached_tokens(Slot slot) const;
   [[nodiscard]] std::int32_t generated_tokens(Slot slot) const;
 
+  template <class A>
+  void fields(A& archive) {  // all that changes; see archive.hpp
+    archive(free_blocks_, committed_blocks_, sequences_, free_slots_, waiting_, prefilling_,
+            decoding_, phase_count_, milestones_, cached_, step_, admissions_, preemptions_);
+  }
+
  private:
   struct Milestone {  // min-heap on (step, admission)
     std::int64_t step;

@@ -148,6 +148,7 @@ void fill_energy(ServingResult& result, const ServingSpec& spec, const RunTotals
   const double used = per_replica * d.replicas;
   const double busy = sum.measured_busy_s;  // summed over replicas
   EnergyAccount& e = result.energy;
+  e.provenance = d.power.provenance;
   e.gpu_j =
       per_replica * (sum.measured_joules + idle_watts * std::max(0.0, window * d.replicas - busy));
   if (window <= 0) return;

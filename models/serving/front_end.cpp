@@ -1,5 +1,6 @@
 #include "models/serving/front_end.hpp"
 
+#include "models/serving/archive.hpp"
 #include "sim/core/error.hpp"
 
 namespace foretoken::models::serving {
@@ -41,6 +42,12 @@ void FrontEnd::handle(Context& context, const Event& event) {
   router_->done(event.payload.as<DoneMessage>().replica);
   if (open_ == nullptr) send_closed(context);
 }
+
+void FrontEnd::save(std::vector<std::byte>& out) const {
+  Writer{out}(const_cast<FrontEnd*>(this)->issued_);  // writing changes nothing
+}
+
+void FrontEnd::restore(std::span<const std::byte> in) { Reader{in}(issued_); }
 
 void FrontEnd::read_ahead(Context& context) {
   const std::int64_t now_ps = context.now().ps();

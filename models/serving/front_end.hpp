@@ -29,6 +29,9 @@ class FrontEnd final : public sim::engine::Process {
   void start(sim::engine::Context& context) override;
   void handle(sim::engine::Context& context, const sim::engine::Event& event) override;
 
+  void save(std::vector<std::byte>& out) const override;
+  void restore(std::span<const std::byte> in) override;
+
   // Every request sent, in order; a few may lie after the end of a run that was stopped.
   [[nodiscard]] const std::vector<IssuedRequest>& issued() const { return issued_; }
 

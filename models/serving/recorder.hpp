@@ -31,6 +31,10 @@ class Series {
   void rebin(std::int64_t bin_ps);  // to a multiple by a power of two
   [[nodiscard]] std::int64_t bin_ps() const { return bin_ps_; }
   [[nodiscard]] const std::vector<SeriesBin>& bins() const { return bins_; }
+  template <class A>
+  void fields(A& archive) {
+    archive(bin_ps_, bins_);
+  }
 
  private:
   SeriesBin& bin_at(std::int64_t ps);
@@ -55,6 +59,10 @@ class StepLog {
   void thin_to(std::int64_t every);
   [[nodiscard]] std::int64_t kept_every() const { return every_; }
   [[nodiscard]] const std::vector<StepRecord>& steps() const { return steps_; }
+  template <class A>
+  void fields(A& archive) {
+    archive(every_, seen_, steps_);
+  }
 
  private:
   std::size_t capacity_;
@@ -93,6 +101,10 @@ class Recorder {
   [[nodiscard]] Series& series() { return series_; }
   [[nodiscard]] StepLog& steps() { return steps_; }
   [[nodiscard]] double idle_watts() const { return idle_watts_; }
+  template <class A>
+  void fields(A& archive) {
+    archive(totals_, series_, steps_, waiting_since_ps_);
+  }
 
  private:
   [[nodiscard]] double watts(const StepCost& cost, double seconds) const;

@@ -156,15 +156,24 @@ void Replica::start_run(Context& context) {
 // Steps of the run that ended strictly before `before_ps`: at that very instant an arrival still
 // comes first, as it does when every step has an event of its own.
 void Replica::book_run_steps(std::int64_t before_ps) {
-  while (run_booked_ + 1 < run_length_ && ends_[run_booked_] < before_ps) {
-    book_step(ends_[run_booked_]);
-    ++run_booked_;
+  std::size_t steps = 0;
+  while (run_booked_ + steps + 1 < run_length_ && ends_[run_booked_ + steps] < before_ps) ++steps;
+  book_run(steps);
+}
+
+void Replica::book_run(std::size_t steps) {
+  if (steps == 0) return;
+  StepInput input = step_input();
+  costs_.resize(steps);
+  timer_.decode_costs(input.decode_batch, input.decode_context, costs_);
+  for (const StepCost& cost : costs_) {
+    book_step(ends_[run_booked_++], input, cost);
+    input.decode_context += input.decode_batch;
   }
 }
 
 // The step that began at step_start_ps_ and whose work is in plan_ is over.
-void Replica::book_step(std::int64_t end_ps) {
-  const StepInput input = step_input();
+void Replica::book_step(std::int64_t end_ps, const StepInput& input, const StepCost& cost) {
   if (plan_.decode) batch_.begin_decode_step();
   StepRecord record;
   record.start_ps = step_start_ps_;
@@ -175,7 +184,7 @@ void Replica::book_step(std::int64_t end_ps) {
     record.prefill_tokens += static_cast<std::int32_t>(chunk.tokens);
   record.output_tokens = input.logits;
   record.kv_blocks = batch_.used_blocks();
-  recorder_.step(record, input, timer_.cost(input));
+  recorder_.step(record, input, cost);
   if (plan_.decode) batch_.end_decode_step();
   for (const PlannedChunk& chunk : plan_.chunks) batch_.end_chunk(chunk.slot, chunk.tokens, end_ps);
   step_start_ps_ = end_ps;
@@ -183,8 +192,12 @@ void Replica::book_step(std::int64_t end_ps) {
 
 void Replica::end_step(Context& context) {
   const std::int64_t now_ps = context.now().ps();
-  book_run_steps(now_ps);
-  book_step(now_ps);
+  if (run_length_ > 0) {
+    book_run(run_length_ - run_booked_);
+  } else {
+    const StepInput input = step_input();
+    book_step(now_ps, input, timer_.cost(input));
+  }
   run_length_ = run_booked_ = 0;
   complete_finished(&context, now_ps);
 }
@@ -211,6 +224,17 @@ void Replica::complete_finished(Context* context, std::int64_t now_ps) {
 void Replica::announce(Context& context, std::uint32_t request) {
   if (!report_) return;
   context.send(*report_, spec_.response_delay, kDone, Payload(DoneMessage{request, spec_.index}));
+}
+
+void Replica::save(std::vector<std::byte>& out) const {
+  Writer writer(out);
+  const_cast<Replica*>(this)->fields(writer);  // fields() serves both ways; writing changes nothing
+}
+
+void Replica::restore(std::span<const std::byte> in) {
+  Reader reader(in);
+  fields(reader);
+  SIM_ASSERT(reader.done(), "the saved state of a replica is longer than it should be");
 }
 
 void Replica::finish(sim::core::Time end) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "models/serving/archive.hpp"
 #include "models/serving/batch.hpp"
 #include "models/serving/messages.hpp"
 #include "models/serving/recorder.hpp"
@@ -51,6 +52,8 @@ class Replica final : public sim::engine::Process {
   // Where completions are announced; none = nobody needs to know.
   void report_to(sim::engine::ChannelId channel) { report_ = channel; }
   void handle(sim::engine::Context& context, const sim::engine::Event& event) override;
+  void save(std::vector<std::byte>& out) const override;
+  void restore(std::span<const std::byte> in) override;
   // Books the steps that ended by `end` and the requests still inside. Once, after the run.
   void finish(sim::core::Time end);
 
@@ -59,6 +62,12 @@ class Replica final : public sim::engine::Process {
   [[nodiscard]] const std::vector<RequestRecord>& records() const { return records_; }
   [[nodiscard]] Recorder& recorder() { return recorder_; }
   [[nodiscard]] const Recorder& recorder() const { return recorder_; }
+
+  template <class A>
+  void fields(A& archive) {
+    archive(batch_, recorder_, counts_, records_, plan_, busy_, step_start_ps_, ends_, run_booked_,
+            run_length_);
+  }
 
  private:
   void receive(sim::engine::Context& context, const RequestMessage& message);
@@ -69,7 +78,8 @@ class Replica final : public sim::engine::Process {
   void start_run(sim::engine::Context& context);
   [[nodiscard]] std::size_t run_length();
   void book_run_steps(std::int64_t before_ps);
-  void book_step(std::int64_t end_ps);
+  void book_run(std::size_t steps);
+  void book_step(std::int64_t end_ps, const StepInput& input, const StepCost& cost);
   void complete_finished(sim::engine::Context* context, std::int64_t now_ps);
   void announce(sim::engine::Context& context, std::uint32_t request);
   [[nodiscard]] StepInput step_input();
@@ -92,6 +102,7 @@ class Replica final : public sim::engine::Process {
   // A run of decode steps: ends of all its steps, of which the first run_booked_ are booked and
   // run_length_ will be done (fewer than planned if something arrived).
   std::vector<sim::core::Duration> durations_;
+  std::vector<StepCost> costs_;
   std::vector<std::int64_t> ends_;
   std::size_t run_booked_ = 0, run_length_ = 0, run_cap_;
 };

@@ -24,6 +24,10 @@ struct StepPlan {
   bool steady = false;
 
   [[nodiscard]] bool empty() const { return !decode && chunks.empty(); }
+  template <class A>
+  void fields(A& archive) {
+    archive(decode, chunks, steady);
+  }
   void clear() {
     decode = steady = false;
     chunks.clear();

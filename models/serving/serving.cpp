@@ -7,6 +7,7 @@
 #include "models/serving/simulate.hpp"
 #include "models/serving/step_model.hpp"
 #include "sim/core/error.hpp"
+#include "sim/engine/transport.hpp"
 
 namespace foretoken::models::serving {
 namespace {
@@ -160,6 +161,11 @@ ServingResult run(const ServingSpec& spec, const StepTimer& timer, const MemoryA
   check_context(spec);
   System system = build(spec, timer, memory);
   auto report = system.simulation.run(options);
+  if (options.transport != nullptr && options.transport->rank() != 0) {
+    ServingResult elsewhere;  // the processes are gathered on rank 0
+    elsewhere.run = report;
+    return elsewhere;
+  }
   if (report.reason == sim::engine::StopReason::until) report.end = options.until;
   for (Replica* replica : system.replicas) replica->finish(report.end);
   if (totals != nullptr) *totals = total(system.replicas);
@@ -182,7 +188,7 @@ ServingResult simulate(const ServingSpec& spec,
   const StepModel timer(spec.deployment, std::move(calibration));
   RunTotals totals;
   ServingResult result = run(spec, timer, memory, options, &totals);
-  result.sources = timer.sources(totals);
+  if (totals.steps > 0) result.sources = timer.sources(totals);
   summarise_sources(result);
   return result;
 }

@@ -279,10 +279,45 @@ void StepModel::add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) cons
   cell.add_scaled(least, -static_cast<double>(chunks.size() - 1));
 }
 
+// Tables time one kernel in a short burst; hundreds of milliseconds of tensor work run into the
+// board's power limit and clocks fall. At full clocks the step would draw, in shares of tdp - idle,
+//   p = busy + tensor u_t + memory u_m + link u_l          (u: activity while kernels run)
+// against a limit l = (ceiling tdp - idle) / (tdp - idle). Dynamic power goes with f V^2 and V
+// falls with f in the upper clock range, so p f^2 = l, between the f^1 of a fixed and the f^3 of a
+// proportional voltage: time grows by sqrt(p / l). Coefficients: the GPU card's power block.
+// Returns that factor, at least 1.
+double StepModel::throttled(const Cell& cell) const {
+  const auto& gpu = deployment_.node.gpu;
+  const auto& model = deployment_.power;
+  const double seconds = cell.v[Cell::total];
+  const double range = (gpu.tdp - gpu.idle).value();
+  if (seconds <= 0 || range <= 0) return 1.0;
+  const auto share = [&](Cell::Field f) { return std::min(1.0, cell.v[f] / seconds); };
+  const double power = model.busy + model.tensor * share(Cell::tensor) +
+                       model.memory * share(Cell::memory) + model.link * share(Cell::link);
+  const double limit = (gpu.tdp.value() * model.ceiling - gpu.idle.value()) / range;
+  return power > limit && limit > 0 ? std::sqrt(power / limit) : 1.0;
+}
+
 double StepModel::host_seconds(std::int32_t sequences, bool prefill) const {
   const auto& engine = deployment_.engine;
   return engine.host_step_s + engine.host_sequence_s * sequences +
          (prefill ? engine.host_prefill_s : 0.0);
+}
+
+StepCost StepModel::priced(const Cell& cell, double host_s) {
+  StepCost cost;
+  cost.seconds = cell.v[Cell::total] + host_s;
+  cost.gemm_s = cell.v[Cell::gemm];
+  cost.attention_s = cell.v[Cell::attention];
+  cost.experts_s = cell.v[Cell::experts];
+  cost.communication_s = cell.v[Cell::communication];
+  cost.elementwise_s = cell.v[Cell::elementwise];
+  cost.host_s = host_s;
+  cost.tensor_s = cell.v[Cell::tensor];
+  cost.memory_s = cell.v[Cell::memory];
+  cost.link_s = cell.v[Cell::link];
+  return cost;
 }
 
 StepCost StepModel::cost(const StepInput& step) const {
@@ -295,33 +330,46 @@ StepCost StepModel::cost(const StepInput& step) const {
                                   static_cast<double>(step.decode_context) / step.decode_batch);
     for (std::size_t f = 0; f < Cell::kFields; ++f) cell.v[f] += span.at(f);
   }
+  // Pure decode steps are bound by memory and stay below the power limit.
+  if (!step.chunks.empty()) {
+    const double slower = throttled(cell);
+    for (std::size_t f = 0; f <= Cell::elementwise; ++f) cell.v[f] *= slower;
+  }
   const auto sequences = step.decode_batch + static_cast<std::int32_t>(step.chunks.size());
-  const double host = host_seconds(sequences, !step.chunks.empty());
-  StepCost cost;
-  cost.seconds = cell.v[Cell::total] + host;
-  cost.gemm_s = cell.v[Cell::gemm];
-  cost.attention_s = cell.v[Cell::attention];
-  cost.experts_s = cell.v[Cell::experts];
-  cost.communication_s = cell.v[Cell::communication];
-  cost.elementwise_s = cell.v[Cell::elementwise];
-  cost.host_s = host;
-  cost.tensor_s = cell.v[Cell::tensor];
-  cost.memory_s = cell.v[Cell::memory];
-  cost.link_s = cell.v[Cell::link];
-  return cost;
+  return priced(cell, host_seconds(sequences, !step.chunks.empty()));
+}
+
+// What does not change while the batch stays the same, summed in the order of cost(): the two must
+// agree to the last bit.
+Cell StepModel::fixed_decode(std::int32_t batch, std::int64_t context) const {
+  Cell fixed;
+  add_dense(fixed, tokens_of({batch, context, {}, batch}));
+  add_head(fixed, batch);
+  return fixed;
 }
 
 void StepModel::decode_run(std::int32_t batch, std::int64_t context,
                            std::span<Duration> durations) const {
-  const StepInput first{batch, context, {}, batch};
-  Cell fixed;
-  add_dense(fixed, tokens_of(first));
-  add_head(fixed, batch);
+  const Cell fixed = fixed_decode(batch, context);
   const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);
   for (auto& duration : durations) {
     const Span span = decode_span(rows, static_cast<double>(context) / batch);
     duration = Duration::from_seconds(fixed.v[Cell::total] + span.at(Cell::total) + host);
+    context += batch;
+  }
+}
+
+void StepModel::decode_costs(std::int32_t batch, std::int64_t context,
+                             std::span<StepCost> costs) const {
+  const Cell fixed = fixed_decode(batch, context);
+  const double host = host_seconds(batch, false);
+  const double rows = per_rank(batch);
+  for (auto& one : costs) {
+    const Span span = decode_span(rows, static_cast<double>(context) / batch);
+    Cell cell = fixed;
+    for (std::size_t f = 0; f < Cell::kFields; ++f) cell.v[f] += span.at(f);
+    one = priced(cell, host);
     context += batch;
   }
 }

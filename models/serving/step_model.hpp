@@ -22,6 +22,8 @@ class StepModel final : public StepTimer {
   [[nodiscard]] StepCost cost(const StepInput& step) const override;
   void decode_run(std::int32_t batch, std::int64_t context,
                   std::span<sim::core::Duration> durations) const override;
+  void decode_costs(std::int32_t batch, std::int64_t context,
+                    std::span<StepCost> costs) const override;
 
   // Tables and models behind the steps that were run, each with its share of their time: families
   // from the run's sums, sources within a family from its average decode and prefill step.
@@ -47,8 +49,11 @@ class StepModel final : public StepTimer {
   void add_dense(Cell& cell, const Tokens& tokens) const;
   void add_head(Cell& cell, std::int32_t logits) const;
   void add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) const;
+  [[nodiscard]] Cell fixed_decode(std::int32_t batch, std::int64_t context) const;
+  [[nodiscard]] static StepCost priced(const Cell& cell, double host_s);
   [[nodiscard]] Cell prefill(const llm::Chunk& chunk) const;
   [[nodiscard]] Span decode_span(double batch, double context) const;
+  [[nodiscard]] double throttled(const Cell& cell) const;
   [[nodiscard]] double host_seconds(std::int32_t sequences, bool prefill) const;
 
   [[nodiscard]] std::vector<llm::Operator> dense_operators(std::int64_t tokens,

@@ -47,6 +47,14 @@ class StepTimer {
       context += batch;
     }
   }
+  // The same steps' whole costs.
+  virtual void decode_costs(std::int32_t batch, std::int64_t context,
+                            std::span<StepCost> costs) const {
+    for (auto& one : costs) {
+      one = cost({batch, context, {}, batch});
+      context += batch;
+    }
+  }
 };
 
 }  // namespace foretoken::models::serving
