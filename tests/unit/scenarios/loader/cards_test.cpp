@@ -1,8 +1,10 @@
 #include "scenarios/loader/cards.hpp"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "scenarios/loader/scenario.hpp"
 #include "sim/core/error.hpp"
@@ -232,6 +234,11 @@ TEST_CASE("engines by name, by version, and by the nearest version") {
   CHECK(load_engine("sglang", shipped()).card.name == "sglang-0.5.9");
   CHECK(load_engine("trtllm-1.0.0", shipped()).card.kv_reserve_output == 1.0);
 
+  // Figures of a version replace those of the engine.
+  CHECK(load_engine("vllm-0.12.0", shipped()).card.host_sequence_s == 45e-6);
+  CHECK(load_engine("vllm-0.19.0", shipped()).card.host_sequence_s == 12e-6);
+  CHECK(load_engine("vllm-0.12.0", shipped()).card.kv_block_tokens == 16);
+
   const auto near = load_engine("trtllm-1.2.0rc6.post2", shipped());
   REQUIRE(near.warnings.size() == 1);
   CHECK(near.warnings[0].warning);
@@ -342,6 +349,27 @@ sources:
         Strings{"4:6: no card 'h200-smx' in scenarios/hardware; did you mean 'h200-sxm'?",
                 "6:11: 8 GPUs need a link between them; 'none' is for one GPU",
                 "12:12: host_load is the power under load; it is below host_idle"});
+}
+
+TEST_CASE("problems of an engine card, each at its place") {
+  const TemporaryFolder folder;
+  std::ifstream in(fs::path(FORETOKEN_SOURCE_DIR) / "scenarios" / "engines" / "sglang.yaml");
+  std::stringstream text;
+  text << in.rdbuf();
+  const std::string card = text.str();
+  CHECK(problems(load_engine, "sglang", card).empty());
+  const std::string versions = "versions: [0.5.1, 0.5.2, 0.5.6, 0.5.8, 0.5.9, 0.5.10, 0.5.12]";
+  CHECK(problems(load_engine, "sglang",
+                 replaced(card, versions, "versions: [{version: 0.5.9, max_tokens: 4096}]")) ==
+        Strings{"6:12: figures of version 0.5.9 have no source; add source and date"});
+  CHECK(problems(load_engine, "sglang", replaced(card, versions, "versions: [0.5.8, latest]")) ==
+        Strings{"5:18: default_version is not among versions",
+                "6:19: 'latest' is not a version such as 0.5.9"});
+  CHECK(problems(load_engine, "sglang", replaced(card, "[1, 2, 4, 8, 12,", "[1, 2, 4, 4, 12,")) ==
+        Strings{"23:26: graph_batches: sizes must increase"});
+  CHECK(problems(load_engine, "sglang", replaced(card, "host_step: 600us\n", "")) ==
+        Strings{"0:0: missing key 'host_step'",
+                "34:10: a source for 'host_step', which this card does not give"});
 }
 
 TEST_CASE("every price card loads; the default has the nodes of the catalogue") {
