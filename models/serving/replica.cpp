@@ -1,6 +1,7 @@
 #include "models/serving/replica.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "sim/core/error.hpp"
 
@@ -15,7 +16,8 @@ using sim::engine::Priority;
 namespace {
 // Longest run of decode steps planned in one go: adapts, since a run cut short by an arrival has
 // wasted the look-ups behind the cut. Changes speed only.
-constexpr std::size_t kShortestRun = 8, kLongestRun = 1024;
+constexpr std::size_t kShortestRun = 8, kLongestRun = 512;
+constexpr std::size_t kAtOnce = 64;  // steps priced in one call, on the stack
 }  // namespace
 
 Replica::Replica(const ReplicaSpec& spec, const StepTimer& timer)
@@ -143,12 +145,18 @@ std::size_t Replica::run_length() {
 void Replica::start_run(Context& context) {
   run_length_ = run_length();
   if (run_length_ == run_cap_) run_cap_ = std::min(kLongestRun, 2 * run_cap_);
-  durations_.resize(run_length_);
-  timer_.decode_run(static_cast<std::int32_t>(batch_.decoding().size()), batch_.decode_context(),
-                    durations_);
   ends_.resize(run_length_);
   std::int64_t end_ps = step_start_ps_;
-  for (std::size_t i = 0; i < run_length_; ++i) ends_[i] = end_ps += durations_[i].ps();
+  const auto batch = static_cast<std::int32_t>(batch_.decoding().size());
+  std::int64_t context_tokens = batch_.decode_context();
+  std::array<Duration, kAtOnce> durations;
+  for (std::size_t done = 0; done < run_length_;) {
+    const std::size_t n = std::min(run_length_ - done, kAtOnce);
+    timer_.decode_run(batch, context_tokens, std::span(durations).first(n));
+    for (std::size_t i = 0; i < n; ++i) ends_[done + i] = end_ps += durations[i].ps();
+    done += n;
+    context_tokens += static_cast<std::int64_t>(n) * batch;
+  }
   step_end_ = context.schedule(Duration::picoseconds(end_ps - step_start_ps_), kStepEnd, {},
                                Priority::late);
 }
@@ -162,13 +170,16 @@ void Replica::book_run_steps(std::int64_t before_ps) {
 }
 
 void Replica::book_run(std::size_t steps) {
-  if (steps == 0) return;
-  StepInput input = step_input();
-  costs_.resize(steps);
-  timer_.decode_costs(input.decode_batch, input.decode_context, costs_);
-  for (const StepCost& cost : costs_) {
-    book_step(ends_[run_booked_++], input, cost);
-    input.decode_context += input.decode_batch;
+  std::array<StepCost, kAtOnce> costs;
+  while (steps > 0) {
+    const std::size_t n = std::min(steps, kAtOnce);
+    StepInput input = step_input();
+    timer_.decode_costs(input.decode_batch, input.decode_context, std::span(costs).first(n));
+    for (std::size_t i = 0; i < n; ++i) {
+      book_step(ends_[run_booked_++], input, costs[i]);
+      input.decode_context += input.decode_batch;
+    }
+    steps -= n;
   }
 }
 

@@ -101,8 +101,6 @@ class Replica final : public sim::engine::Process {
   sim::engine::EventHandle step_end_;
   // A run of decode steps: ends of all its steps, of which the first run_booked_ are booked and
   // run_length_ will be done (fewer than planned if something arrived).
-  std::vector<sim::core::Duration> durations_;
-  std::vector<StepCost> costs_;
   std::vector<std::int64_t> ends_;
   std::size_t run_booked_ = 0, run_length_ = 0, run_cap_;
 };
