@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "analysis/app/bench.hpp"
+#include "analysis/app/bench_engine.hpp"
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 
@@ -14,6 +15,8 @@ namespace {
 const std::vector<Bench>& benches() {
   static const std::vector<Bench> kBenches = {
       {"azconv", "serving: the Azure conversation trace on 4 replicas or more", bench_azconv},
+      {"phold", "engine: PHOLD against a std::priority_queue on the same machine", bench_phold},
+      {"queue", "engine: the pending-event set alone", bench_queue},
   };
   return kBenches;
 }

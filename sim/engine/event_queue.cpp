@@ -12,20 +12,16 @@ constexpr std::size_t kCompactAbove = 64;  // below this, dead entries cost less
 bool EventQueue::cancel(EventHandle handle, std::uint32_t owner) {
   if (handle.slot >= slots_.size()) return false;
   Slot& s = slots_[handle.slot];
-  if (s.generation != handle.generation || s.link != kLive || s.target != owner) return false;
-  s.link = kDead;
+  if (s.generation != handle.generation || s.state != State::live || s.target != owner)
+    return false;
+  s.state = State::cancelled;
   ++dead_;
   if (dead_ > kCompactAbove && 2 * dead_ > heap_.size()) compact();
   return true;
 }
 
-void EventQueue::reserve(std::size_t events) {
-  heap_.reserve(events);
-  slots_.reserve(events);
-}
-
 std::uint32_t EventQueue::grow() {
-  if (slots_.size() >= kMaxSlots) {
+  if (slots_.size() >= UINT32_MAX) {
     throw std::length_error("more than four billion events are pending in one partition");
   }
   slots_.emplace_back();
@@ -33,7 +29,7 @@ std::uint32_t EventQueue::grow() {
 }
 
 void EventQueue::drop_dead_top() {
-  while (dead_ != 0 && !heap_.empty() && slots_[heap_[0].slot].link == kDead) {
+  while (dead_ != 0 && !heap_.empty() && slots_[heap_[0].slot].state == State::cancelled) {
     free_slot(heap_[0].slot);
     --dead_;
     fill_hole();
@@ -44,7 +40,7 @@ void EventQueue::compact() {
   if (hole_) fill_hole();
   std::size_t kept = 0;
   for (const Entry& entry : heap_) {
-    if (slots_[entry.slot].link == kDead) {
+    if (slots_[entry.slot].state == State::cancelled) {
       free_slot(entry.slot);
     } else {
       heap_[kept++] = entry;

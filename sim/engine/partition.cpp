@@ -56,8 +56,13 @@ void Partition::start(std::uint32_t local, Outbox& outbox) {
 }
 
 void Partition::drain(Mailbox& box) {
+  queue_.prefetch();
   if (shuffle_ != 0) shuffle(box.messages);
-  for (const Message& m : box.messages) queue_.push(m.key, m.target, m.kind, m.payload);
+  constexpr std::size_t kAhead = 6;
+  for (const Message& m : box.messages) {
+    queue_.prefetch_slot(kAhead);
+    queue_.push(m.key, m.target, m.kind, m.payload);
+  }
   foreign_pending_ += static_cast<std::uint32_t>(box.messages.size());
   box.messages.clear();
 }

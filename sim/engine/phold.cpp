@@ -1,7 +1,9 @@
 #include "sim/engine/phold.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
+#include <ctime>
 #include <queue>
 #include <stdexcept>
 #include <vector>
@@ -77,6 +79,15 @@ std::uint64_t share(const PholdOptions& o, std::uint32_t process) {
 
 }  // namespace
 
+PholdOptions phold_defaults(std::uint64_t pending) {
+  PholdOptions options;
+  options.pending = pending;
+  const std::uint64_t partitions = std::clamp<std::uint64_t>(pending / 1024, 64, 1024);
+  options.partitions = static_cast<std::uint32_t>(std::bit_floor(partitions));
+  options.processes = std::max(1024U, 4 * options.partitions);
+  return options;
+}
+
 Time phold_end(const PholdOptions& options) { return Time::zero() + units(options.duration); }
 
 Simulation make_phold(const PholdOptions& options) {
@@ -120,6 +131,7 @@ YardstickResult run_yardstick(const PholdOptions& options) {
   }
   const std::int64_t end = phold_end(options).ps();
   YardstickResult result;
+  const std::clock_t cpu_begin = std::clock();
   const auto begin = std::chrono::steady_clock::now();
   while (queue.top().time < end) {
     const Pending now = queue.top();
@@ -133,8 +145,78 @@ YardstickResult run_yardstick(const PholdOptions& options) {
     }
     queue.push({now.time + static_cast<std::int64_t>(delay), order++, target});
   }
+  result.cpu_s = static_cast<double>(std::clock() - cpu_begin) / CLOCKS_PER_SEC;
   result.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  result.events_per_s = static_cast<double>(result.events) / result.wall_s;
+  return result;
+}
+
+namespace {
+
+struct Held {
+  Key key;
+  Payload payload;
+};
+constexpr auto kLater = [](const Held& a, const Held& b) { return b.key < a.key; };
+using Yardstick = std::priority_queue<Held, std::vector<Held>, decltype(kLater)>;
+
+std::uint64_t fold(std::uint64_t check, const Key& key) {
+  return std::rotl(check, 9) ^ (key.time * 31 + key.order);
+}
+
+// The same draws for both queues, so that both see the same keys.
+class HoldDraws {
+ public:
+  Key next(std::uint64_t now) {
+    const auto delay = static_cast<std::uint64_t>(random_.exponential(kUnit));
+    return Key::make(now + delay, Priority::normal, 0, sequence_++);
+  }
+
+ private:
+  core::Random random_{1, 0, 0};
+  std::uint32_t sequence_ = 0;
+};
+
+}  // namespace
+
+HoldResult run_hold(std::uint64_t pending, std::uint64_t operations, std::uint64_t cancel_every) {
+  const auto seconds_since = [](std::chrono::steady_clock::time_point begin) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  HoldResult result;
+  result.operations = operations;
+  {
+    HoldDraws draws;
+    EventQueue queue;
+    for (std::uint64_t i = 0; i < pending; ++i) queue.push(draws.next(0), 0, 0, Payload());
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::uint64_t i = 1; i <= operations; ++i) {
+      const std::uint64_t now = queue.next_time();
+      const Payload payload = queue.top_slot().payload;
+      result.check = fold(result.check, queue.top_key());
+      queue.pop();
+      const Key key = draws.next(now);
+      const EventHandle handle = queue.push(key, 0, 0, payload);
+      if (cancel_every == 0 || i % cancel_every != 0) continue;
+      queue.cancel(handle, 0);
+      queue.push(key, 0, 0, payload);
+    }
+    result.queue_s = seconds_since(begin);
+  }
+  HoldDraws draws;
+  Yardstick queue(kLater);
+  for (std::uint64_t i = 0; i < pending; ++i) queue.push({draws.next(0), Payload()});
+  std::uint64_t check = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::uint64_t i = 0; i < operations; ++i) {
+    const Held held = queue.top();
+    queue.pop();
+    check = fold(check, held.key);
+    queue.push({draws.next(held.key.time), held.payload});
+  }
+  result.yardstick_s = seconds_since(begin);
+  SIM_ASSERT(check == result.check,
+             "the pending-event set popped in another order than "
+             "std::priority_queue");
   return result;
 }
 

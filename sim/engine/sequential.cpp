@@ -8,6 +8,8 @@ namespace {
 
 // A turn ends after so many events, so that limits and interruptions are seen in time.
 constexpr std::uint64_t kTurnEvents = 4096;
+// With more edges into a partition than this, the global lookahead limits its turn.
+constexpr std::uint32_t kMostEdges = 8;
 
 std::uint64_t plus(std::uint64_t a, std::uint64_t b) {
   return a > EventQueue::kNever - b ? EventQueue::kNever : a + b;
@@ -15,8 +17,38 @@ std::uint64_t plus(std::uint64_t a, std::uint64_t b) {
 
 }  // namespace
 
+// Others act at `second` or later, so what reaches a sender arrives one lookahead after that, and
+// what it then sends here later by the edge's delay. A sender that hears from nobody is bound by
+// its own next event alone. What the running partition sets off itself, its reply limit covers.
+std::uint64_t SequentialLoop::edge_limit(std::uint32_t running) const {
+  const std::uint64_t second = heap_.second_time();
+  const std::uint32_t first = system_.edges_to[running];
+  const std::uint32_t last = system_.edges_to[running + 1];
+  if (last - first > kMostEdges) return plus(second, system_.lookahead);
+  std::uint64_t limit = EventQueue::kNever;
+  for (std::uint32_t i = first; i < last; ++i) {
+    const Edge& e = system_.edges[i];
+    const bool hears = system_.edges_to[e.from] != system_.edges_to[e.from + 1];
+    const std::uint64_t heard = hears ? plus(second, system_.lookahead) : EventQueue::kNever;
+    limit = std::min(limit, plus(std::min(heap_.time(e.from), heard), e.delay));
+  }
+  return limit;
+}
+
+// An answer to what a partition sends needs at least this long to come back.
+std::uint64_t SequentialLoop::shortest_way_in(std::uint32_t partition) const {
+  if (!system_.dense && system_.edges_to[partition] == system_.edges_to[partition + 1]) {
+    return Partition::kNoReply;
+  }
+  return std::min(system_.lookahead, Partition::kNoReply);
+}
+
 std::uint64_t SequentialLoop::turn_limit(std::uint32_t running, std::uint64_t cut) const {
-  std::uint64_t limit = std::min(cut, plus(heap_.second_time(), system_.lookahead));
+  std::uint64_t limit =
+      system_.dense ? plus(heap_.second_time(), system_.lookahead) : edge_limit(running);
+  limit = std::min(limit, cut);
+  if (!system_.stoppers.empty())
+    limit = std::min(limit, plus(heap_.second_time(), system_.lookahead));
   for (const std::uint32_t p : system_.stoppers) {
     if (p != running) limit = std::min(limit, plus(heap_.time(p), 1));
   }
@@ -47,9 +79,7 @@ std::uint64_t SequentialLoop::take_turn(std::uint64_t cut) {
   count_window(heap_.top_time());
   if (outbox.earliest[p] != EventQueue::kNever) system_.drain(outbox, p);
   // A message to a process that may stop the run must not be overtaken at all.
-  const std::uint64_t reply = !system_.stoppers.empty()                 ? 0
-                              : system_.lookahead == EventQueue::kNever ? Partition::kNoReply
-                                                                        : system_.lookahead;
+  const std::uint64_t reply = system_.stoppers.empty() ? shortest_way_in(p) : 0;
   const std::uint64_t events = partition.run(turn_limit(p, cut), reply, outbox, kTurnEvents);
   heap_.update(p, partition.next_time());
   deliver_notices();

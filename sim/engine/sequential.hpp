@@ -37,6 +37,8 @@ class SequentialLoop {
  private:
   std::uint64_t take_turn(std::uint64_t cut);
   [[nodiscard]] std::uint64_t turn_limit(std::uint32_t running, std::uint64_t cut) const;
+  [[nodiscard]] std::uint64_t edge_limit(std::uint32_t running) const;
+  [[nodiscard]] std::uint64_t shortest_way_in(std::uint32_t partition) const;
   void count_window(std::uint64_t now);
   void deliver_notices();
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -132,6 +133,9 @@ void System::find_edges() {
   std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
     return std::pair(a.to, a.from) < std::pair(b.to, b.from);
   });
+  edges_to.assign(size() + 1, 0);
+  for (const Edge& e : edges) ++edges_to[e.to + 1];
+  std::partial_sum(edges_to.begin(), edges_to.end(), edges_to.begin());
 }
 
 void System::start() {

@@ -33,9 +33,10 @@ class System {
   std::vector<Address> addresses;
   std::vector<Channel> channels;
   std::vector<std::string> names;
-  std::vector<Edge> edges;                       // sorted by receiver; empty if `dense`
-  bool dense = false;                            // too many edges to look at one by one
-  std::vector<std::uint32_t> stoppers;           // partitions with a process that may stop the run
+  std::vector<Edge> edges;              // sorted by receiver; empty if `dense`
+  std::vector<std::uint32_t> edges_to;  // edges of receiver p: [edges_to[p], edges_to[p + 1])
+  bool dense = false;                   // too many edges to look at one by one
+  std::vector<std::uint32_t> stoppers;  // partitions with a process that may stop the run
   std::uint64_t lookahead = EventQueue::kNever;  // least delay between any two partitions
   // Where partitions post. The sequential loop uses the first; windows use two a thread, so that
   // one window's messages are read while the next one's are written.
