@@ -28,6 +28,7 @@ int calibrate_command(const Invocation&);
 int check_command(const Invocation&);
 int estimate_command(const Invocation&);
 int help_command(const Invocation&);
+int import_command(const Invocation&);
 int list_command(const Invocation&);
 int run_command(const Invocation&);
 int schema_command(const Invocation&);

@@ -1,0 +1,67 @@
+#pragma once
+// Times of what a trace ran, from shapes: the operators of a training chunk derived from its model
+// card and layout, matrix products of recorded shape, collectives of recorded size.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/hardware/hardware.hpp"
+#include "models/kernels/kernel_model.hpp"
+#include "models/llm/model_spec.hpp"
+#include "validation/importers/trace.hpp"
+
+namespace foretoken::validation::importers {
+
+// What a class of kernels should take: launches and time, both from the model and never from the
+// trace.
+struct Expected {
+  std::string kernel_class;
+  int n = 0;
+  double us = 0.0;
+  std::string source;  // table or model used
+};
+
+// One forward and one backward chunk of `layers` MoE layers of a model with latent attention, FP8
+// matrices, on one rank; routing balanced.
+struct TrainingChunk {
+  models::llm::ModelSpec model;
+  int layers = 0;
+  std::int64_t tokens = 0;
+  int expert_parallel = 1;
+  std::vector<std::string> recomputed;  // matrices multiplied again in the backward pass
+  int communication_sms = 0;            // set aside, not available to matrix products and attention
+  double gradient_bytes = 4.0;          // of one accumulated weight gradient
+  models::kernels::EngineVersion gemm_tables, attention_tables;
+};
+
+std::vector<Expected> expect_training_chunk(
+    const TrainingChunk& chunk, const models::hardware::GpuSpec& gpu,
+    const std::shared_ptr<const models::kernels::Calibration>& calibration);
+
+// Batch of products C[m,n] = A[m,k] B[k,n].
+struct Product {
+  std::int64_t batch = 1, m = 0, n = 0, k = 0;
+  std::string dtype;  // float, c10::BFloat16, ...
+};
+// Empty for operators that are no matrix product, or whose dimensions were not recorded.
+std::optional<Product> product_of(const FrameworkOp& op);
+
+// Tensor cores multiply 32-bit floats as TF32 where the framework allows it.
+enum class Arithmetic { bf16, tf32, fp32 };
+
+class Predictor {
+ public:
+  Predictor(models::hardware::GpuSpec gpu, int gpus, const models::kernels::EngineVersion& engine,
+            std::shared_ptr<const models::kernels::Calibration> calibration);
+
+  [[nodiscard]] double product_us(const Product& product, Arithmetic arithmetic) const;
+  // Empty for collectives that no model describes.
+  [[nodiscard]] std::optional<double> message_us(const Message& message) const;
+
+ private:
+  models::hardware::GpuSpec gpu_;
+  models::kernels::KernelModel kernels_;
+};
+
+}  // namespace foretoken::validation::importers
