@@ -15,6 +15,7 @@ const std::vector<Command>& commands() {
        list_command},
       {"schema", "prepare", "JSON Schema of scenario files, for editors", schema_command},
       {"validate", "trust", "predictions beside measurements", validate_command},
+      {"validate", "trust", "predicted against measured", validate_command},
       {"calibrate", "trust", "build the calibration file from measurements", calibrate_command},
       {"import", "trust", "a profiler's trace as a table of GPU kernels", import_command},
       {"bench", "trust", "speed of the simulator itself", bench_command},

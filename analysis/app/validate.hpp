@@ -1,10 +1,11 @@
 #pragma once
-// Subjects of `foretoken validate SUBJECT`. Each is one file with one function; its arguments are
-// what follows the subject.
+// Subjects of `foretoken validate`: predicted against measured, one file each.
 #include "analysis/app/command.hpp"
 
 namespace foretoken::analysis::app {
 
+// args without the subject.
+int validate_kernels_command(const Invocation&);
 int validate_trace_command(const Invocation&);
 
 }  // namespace foretoken::analysis::app
