@@ -1,37 +1,58 @@
 #include "models/kernels/field.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace foretoken::models::kernels {
 namespace {
 
-constexpr std::size_t kMaxNeighbours = 48;
-constexpr std::size_t kLeaf = 8;
+constexpr std::size_t kMaxNeighbours = 40;
+constexpr std::uint32_t kLeaf = 16;
 
-float correlation(float distance2) { return std::exp(-std::sqrt(distance2)); }
+// exp(-x) for x >= 0 to 2e-5, without branches so that loops over it vectorise: 2^-(whole part) by
+// the exponent's bits, 2^-(rest) by a polynomial (its Taylor series in ln 2).
+float exp_negative(float x) {
+  const float scaled = std::min(x * 1.44269504F, 120.0F);
+  const auto whole = static_cast<std::int32_t>(scaled);
+  const float rest = (scaled - static_cast<float>(whole)) * 0.693147181F;
+  const float series =
+      1 - rest * (1 - rest * (0.5F - rest * (1.0F / 6 - rest * (1.0F / 24 - rest / 120))));
+  return series * std::bit_cast<float>((127 - whole) << 23);
+}
+
+float distance2(const Point& a, const Point& b) {
+  float sum = 0;
+  for (std::size_t d = 0; d < kMaxDimensions; ++d) sum += (a[d] - b[d]) * (a[d] - b[d]);
+  return sum;
+}
 
 using Vector = std::array<float, kMaxNeighbours>;
 
-// Replaces each of three right-hand sides b by L^-1 b, where A = L L' (Cholesky); A is symmetric
-// positive definite, n x n, its lower half stored by rows and overwritten.
+// Replaces each right-hand side b by L^-1 b, where A = L L' (Cholesky, column by column so that
+// the inner loops run along rows of the transposed factor); A is symmetric positive definite.
 struct Cholesky {
-  std::array<float, kMaxNeighbours * kMaxNeighbours> a;
-  std::array<Vector, 3> b;
+  std::array<Vector, kMaxNeighbours> a;  // rows; the upper half is used
+  Vector values, ones, to_query;
 
-  float* row(std::size_t i) { return &a[i * kMaxNeighbours]; }
   void reduce(std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t j = 0; j <= i; ++j) {
-        float sum = row(i)[j];
-        for (std::size_t k = 0; k < j; ++k) sum -= row(i)[k] * row(j)[k];
-        row(i)[j] = i == j ? std::sqrt(std::max(sum, 1e-9F)) : sum / row(j)[j];
-      }
-      for (Vector& side : b) {
-        float sum = side[i];
-        for (std::size_t k = 0; k < i; ++k) sum -= row(i)[k] * side[k];
-        side[i] = sum / row(i)[i];
+    for (std::size_t k = 0; k < n; ++k) {
+      Vector& pivot = a[k];
+      const float inverse = 1.0F / std::sqrt(std::max(pivot[k], 1e-9F));
+      for (std::size_t j = k; j < n; ++j) pivot[j] *= inverse;
+      values[k] *= inverse;
+      ones[k] *= inverse;
+      to_query[k] *= inverse;
+      for (std::size_t i = k + 1; i < n; ++i) {
+        const float factor = pivot[i];
+        float* row = a[i].data();
+        const float* source = pivot.data();
+        for (std::size_t j = i; j < n; ++j) row[j] -= factor * source[j];
+        values[i] -= factor * values[k];
+        ones[i] -= factor * ones[k];
+        to_query[i] -= factor * to_query[k];
       }
     }
   }
@@ -49,132 +70,148 @@ float dot(const Vector& a, const Vector& b, std::size_t n) {
 struct Field::Near {
   struct Entry {
     float distance2;
-    std::uint32_t node;
+    std::uint32_t point;
     bool operator<(const Entry& other) const {
-      return distance2 != other.distance2 ? distance2 < other.distance2 : node < other.node;
+      return distance2 != other.distance2 ? distance2 < other.distance2 : point < other.point;
     }
   };
   std::array<Entry, kMaxNeighbours> entries;
   std::size_t count = 0;
   std::size_t wanted = 0;
+  float worst = std::numeric_limits<float>::infinity();
 
-  void offer(Entry entry) {
+  auto end() { return entries.begin() + static_cast<std::ptrdiff_t>(count); }
+  void offer(float distance, std::uint32_t point) {
     if (count < wanted) {
-      entries[count++] = entry;
-      std::push_heap(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count));
-    } else if (entry < entries[0]) {
-      std::pop_heap(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count));
-      entries[count - 1] = entry;
-      std::push_heap(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count));
+      entries[count++] = {distance, point};
+      std::push_heap(entries.begin(), end());
+    } else {
+      std::pop_heap(entries.begin(), end());
+      entries[count - 1] = {distance, point};
+      std::push_heap(entries.begin(), end());
     }
-  }
-  [[nodiscard]] double worst() const {
-    return count < wanted ? std::numeric_limits<double>::infinity() : entries[0].distance2;
+    if (count == wanted) worst = entries[0].distance2;
   }
 };
 
-Field::Field(const FieldShape& shape, std::vector<Point> points, const std::vector<float>& values)
+Field::Field(const FieldShape& shape, const std::vector<Point>& points,
+             const std::vector<float>& values)
     : shape_(shape) {
   shape_.neighbours = std::min(shape_.neighbours, kMaxNeighbours);
-  nodes_.resize(points.size());
-  split_.resize(points.size());
-  low_.fill(std::numeric_limits<float>::max());
-  high_.fill(std::numeric_limits<float>::lowest());
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    for (std::size_t d = 0; d < kMaxDimensions; ++d) {
-      const float scaled = d < shape_.dimensions ? points[i][d] / shape_.length[d] : 0.0F;
-      nodes_[i].place[d] = scaled;
-      low_[d] = std::min(low_[d], scaled);
-      high_[d] = std::max(high_[d], scaled);
-    }
-    nodes_[i].value = values[i];
+  if (points.empty()) return;
+  std::vector<Point> scaled(points.size(), Point{});
+  for (std::size_t i = 0; i < points.size(); ++i)
+    for (std::size_t d = 0; d < shape_.dimensions; ++d)
+      scaled[i][d] = points[i][d] / shape_.length[d];
+  std::vector<std::uint32_t> order(points.size());
+  std::iota(order.begin(), order.end(), 0U);
+  nodes_.push_back({});
+  nodes_[0].end = static_cast<std::uint32_t>(points.size());
+  build(0, scaled, order);
+  places_.reserve(order.size());
+  values_.reserve(order.size());
+  for (const std::uint32_t i : order) {
+    places_.push_back(scaled[i]);
+    values_.push_back(values[i]);
   }
-  build(0, nodes_.size());
 }
 
-void Field::build(std::size_t begin, std::size_t end) {
-  if (end - begin <= kLeaf) return;
-  Point low = nodes_[begin].place, high = low;
-  for (std::size_t i = begin; i < end; ++i)
+void Field::build(std::uint32_t node, const std::vector<Point>& points,
+                  std::vector<std::uint32_t>& order) {
+  const std::uint32_t begin = nodes_[node].begin, end = nodes_[node].end;
+  Point low = points[order[begin]], high = low;
+  for (std::uint32_t i = begin; i < end; ++i)
     for (std::size_t d = 0; d < shape_.dimensions; ++d) {
-      low[d] = std::min(low[d], nodes_[i].place[d]);
-      high[d] = std::max(high[d], nodes_[i].place[d]);
+      low[d] = std::min(low[d], points[order[i]][d]);
+      high[d] = std::max(high[d], points[order[i]][d]);
     }
+  nodes_[node].low = low;
+  nodes_[node].high = high;
+  if (end - begin <= kLeaf) return;
   std::size_t widest = 0;
   for (std::size_t d = 1; d < shape_.dimensions; ++d)
     if (high[d] - low[d] > high[widest] - low[widest]) widest = d;
-  const std::size_t middle = begin + (end - begin) / 2;
-  const auto at = [&](std::size_t i) { return nodes_.begin() + static_cast<std::ptrdiff_t>(i); };
-  std::nth_element(at(begin), at(middle), at(end), [&](const Node& a, const Node& b) {
-    return a.place[widest] != b.place[widest] ? a.place[widest] < b.place[widest]
-                                              : a.place < b.place;
+  const std::uint32_t middle = begin + (end - begin) / 2;
+  const auto at = [&](std::uint32_t i) { return order.begin() + static_cast<std::ptrdiff_t>(i); };
+  std::nth_element(at(begin), at(middle), at(end), [&](std::uint32_t a, std::uint32_t b) {
+    return points[a][widest] != points[b][widest] ? points[a][widest] < points[b][widest] : a < b;
   });
-  split_[middle] = static_cast<std::uint8_t>(widest);
-  build(begin, middle);
-  build(middle + 1, end);
+  const auto left = static_cast<std::uint32_t>(nodes_.size());
+  nodes_[node].left = left;
+  nodes_.push_back({{}, {}, begin, middle, 0});
+  nodes_.push_back({{}, {}, middle, end, 0});
+  build(left, points, order);
+  build(left + 1, points, order);
 }
 
-float Field::distance2(const Point& a, const Point& b) {
-  float sum = 0;
-  for (std::size_t d = 0; d < kMaxDimensions; ++d) sum += (a[d] - b[d]) * (a[d] - b[d]);
-  return sum;
-}
-
-void Field::search(std::size_t begin, std::size_t end, const Point& place, Near& near) const {
-  const auto offer = [&](std::size_t i) {
-    near.offer({distance2(nodes_[i].place, place), static_cast<std::uint32_t>(i)});
-  };
-  if (end - begin <= kLeaf) {
-    for (std::size_t i = begin; i < end; ++i) offer(i);
+void Field::search(std::uint32_t index, const Point& place, Near& near) const {
+  const Node& node = nodes_[index];
+  if (node.left == 0) {
+    for (std::uint32_t i = node.begin; i < node.end; ++i)
+      if (const float distance = distance2(places_[i], place); distance < near.worst)
+        near.offer(distance, i);
     return;
   }
-  const std::size_t middle = begin + (end - begin) / 2;
-  const std::size_t d = split_[middle];
-  const double offset =
-      static_cast<double>(place[d]) - static_cast<double>(nodes_[middle].place[d]);
-  const bool left_first = offset < 0;
-  search(left_first ? begin : middle + 1, left_first ? middle : end, place, near);
-  offer(middle);
-  if (offset * offset <= near.worst())
-    search(left_first ? middle + 1 : begin, left_first ? end : middle, place, near);
+  const auto to_box = [&](const Node& child) {
+    float sum = 0;
+    for (std::size_t d = 0; d < kMaxDimensions; ++d) {
+      const float out = std::max({child.low[d] - place[d], place[d] - child.high[d], 0.0F});
+      sum += out * out;
+    }
+    return sum;
+  };
+  const float left = to_box(nodes_[node.left]), right = to_box(nodes_[node.left + 1]);
+  const std::uint32_t nearer = left <= right ? node.left : node.left + 1;
+  const std::uint32_t farther = left <= right ? node.left + 1 : node.left;
+  if (std::min(left, right) < near.worst) search(nearer, place, near);
+  if (std::max(left, right) < near.worst) search(farther, place, near);
 }
 
-FieldValue Field::at(Point point) const {
+FieldValue Field::at(const Point& point) const {
   FieldValue result;
-  if (nodes_.empty()) {
+  if (places_.empty()) {
     result.nearest = std::numeric_limits<double>::infinity();
     return result;
   }
-  Point place{};
   constexpr float kRounding = 1e-3F;
+  Point place{};
   for (std::size_t d = 0; d < shape_.dimensions; ++d) {
     const float scaled = point[d] / shape_.length[d];
-    place[d] = std::clamp(scaled, low_[d], high_[d]);
+    place[d] = std::clamp(scaled, nodes_[0].low[d], nodes_[0].high[d]);
     result.outside = result.outside || std::abs(scaled - place[d]) > kRounding;
   }
   Near near;
   near.wanted = shape_.neighbours;
-  search(0, nodes_.size(), place, near);
+  search(0, place, near);
   const std::size_t n = near.count;
-  std::sort(near.entries.begin(), near.entries.begin() + static_cast<std::ptrdiff_t>(n));
+  std::sort(near.entries.begin(), near.end());
   result.nearest = std::sqrt(static_cast<double>(near.entries[0].distance2));
 
+  std::array<Vector, kMaxDimensions> places;  // by dimension, so that rows of A vectorise
   Cholesky system;
-  auto& [values, ones, to_query] = system.b;
   for (std::size_t i = 0; i < n; ++i) {
-    const Node& here = nodes_[near.entries[i].node];
-    for (std::size_t j = 0; j < i; ++j)
-      system.row(i)[j] = correlation(distance2(here.place, nodes_[near.entries[j].node].place));
-    system.row(i)[i] = 1.0F + static_cast<float>(shape_.nugget);
-    to_query[i] = correlation(near.entries[i].distance2);
-    ones[i] = 1.0F;
-    values[i] = here.value;
+    const std::uint32_t neighbour = near.entries[i].point;
+    for (std::size_t d = 0; d < shape_.dimensions; ++d) places[d][i] = places_[neighbour][d];
+    system.values[i] = values_[neighbour];
+    system.ones[i] = 1.0F;
+    system.to_query[i] = exp_negative(std::sqrt(near.entries[i].distance2));
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    Vector& row = system.a[i];
+    row.fill(0.0F);
+    for (std::size_t d = 0; d < shape_.dimensions; ++d) {
+      const float here = places[d][i];
+      for (std::size_t j = i; j < n; ++j) row[j] += (places[d][j] - here) * (places[d][j] - here);
+    }
+    for (std::size_t j = i; j < n; ++j) row[j] = exp_negative(std::sqrt(row[j]));
+    row[i] = 1.0F + shape_.nugget;
   }
   system.reduce(n);
   // With w = L^-1 k, u = L^-1 1, y = L^-1 values: mean = u.y / u.u (generalised least squares),
   // estimate = w.y + mean (1 - w.u).
-  const float mean = dot(ones, values, n) / dot(ones, ones, n);
-  result.value = dot(to_query, values, n) + mean * (1 - dot(to_query, ones, n));
+  const float mean = dot(system.ones, system.values, n) / dot(system.ones, system.ones, n);
+  result.value =
+      dot(system.to_query, system.values, n) + mean * (1 - dot(system.to_query, system.ones, n));
   return result;
 }
 

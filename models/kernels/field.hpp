@@ -5,18 +5,17 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 namespace foretoken::models::kernels {
 
-inline constexpr std::size_t kMaxDimensions = 8;
+inline constexpr std::size_t kMaxDimensions = 12;
 using Point = std::array<float, kMaxDimensions>;  // unused dimensions are 0
 
 struct FieldShape {
   std::size_t dimensions = 3;
   Point length{};        // distance at which correlation has fallen to 1/e, by dimension
-  double nugget = 0.01;  // variance of noise over variance of the field
+  float nugget = 0.01F;  // variance of noise over variance of the field
   std::size_t neighbours = 24;
 };
 
@@ -29,27 +28,31 @@ struct FieldValue {
 class Field {
  public:
   Field() = default;
-  Field(const FieldShape& shape, std::vector<Point> points, const std::vector<float>& values);
+  Field(const FieldShape& shape, const std::vector<Point>& points,
+        const std::vector<float>& values);
 
-  [[nodiscard]] bool empty() const { return nodes_.empty(); }
-  [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+  [[nodiscard]] bool empty() const { return places_.empty(); }
+  [[nodiscard]] std::size_t size() const { return places_.size(); }
   // Outside the box of the points the value at its boundary is held.
-  [[nodiscard]] FieldValue at(Point point) const;
+  [[nodiscard]] FieldValue at(const Point& point) const;
 
  private:
+  // A k-d tree whose nodes know the box of their points: pruning by boxes keeps the search short in
+  // ten dimensions, where most coordinates follow from few.
   struct Node {
-    Point place;  // scaled by 1/length
-    float value;
+    Point low, high;
+    std::uint32_t begin = 0, end = 0;  // points of the node
+    std::uint32_t left = 0;            // children at left and left + 1; 0 = leaf
   };
   struct Near;
-  void build(std::size_t begin, std::size_t end);
-  void search(std::size_t begin, std::size_t end, const Point& place, Near& near) const;
-  [[nodiscard]] static float distance2(const Point& a, const Point& b);
+  void build(std::uint32_t node, const std::vector<Point>& points,
+             std::vector<std::uint32_t>& order);
+  void search(std::uint32_t node, const Point& place, Near& near) const;
 
   FieldShape shape_;
-  std::vector<Node> nodes_;          // a balanced k-d tree laid out in order
-  std::vector<std::uint8_t> split_;  // splitting dimension of the node in the middle of its range
-  Point low_{}, high_{};             // box, scaled
+  std::vector<Point> places_;  // scaled by 1/length, in the order of the tree
+  std::vector<float> values_;
+  std::vector<Node> nodes_;
 };
 
 }  // namespace foretoken::models::kernels

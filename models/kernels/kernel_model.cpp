@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <unordered_map>
+#include <map>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "models/kernels/machine.hpp"
 #include "models/kernels/operator_tables.hpp"
 #include "models/kernels/physics.hpp"
 #include "models/kernels/relatives.hpp"
+#include "models/kernels/table_model.hpp"
 #include "sim/core/error.hpp"
 
 namespace foretoken::models::kernels {
@@ -17,91 +19,65 @@ namespace {
 
 using sim::core::Provenance;
 
-// Where a category's measurements come from, and the field through them.
+// A category's measurements: whose they are, and the field through them, built when first asked
+// for (a deployment uses few of the categories).
 struct Measured {
-  Field field;
-  std::string source;
-  std::string variant;
-  bool same_gpu = true;
-  bool same_engine = true;
-  bool same_category = true;
-};
+  TableSource source;
+  std::string name;  // of the table
+  mutable std::once_flag once;
+  mutable Field field;
+  mutable std::string variant;
 
-struct Gathered {
-  std::vector<Point> points;
-  std::vector<float> values;
-  FieldShape shape;
+  void build(const std::string& category, const PhysicalParameters& parameters) const {
+    std::call_once(once, [&] {
+      const RowReader reader(*source.table);
+      std::vector<PlacedRow> rows;
+      for (std::size_t i = 0; i < reader.size(); ++i)
+        if (auto row = reader.row(i);
+            row && category_of(row->shape, row->variant, source.machine) == category)
+          rows.push_back(place_row(std::move(*row), source.machine, parameters));
+      const TableModel model(rows);
+      const auto& [name_of_variant, best] = main_variant(model.categories().at(category));
+      field = best;
+      variant = name_of_variant;
+    });
+  }
 };
 
 }  // namespace
 
 struct KernelModel::Impl {
   Machine machine;
+  PhysicalParameters parameters;
   std::shared_ptr<const Calibration> calibration;
-  std::unordered_map<std::string, Measured> measured;  // by category
+  std::map<std::string, Measured> measured;  // by category
 
-  void add(const TableSource& source);
-  [[nodiscard]] const Measured* find(const std::string& category) const;
+  [[nodiscard]] std::map<std::string, Measured>::const_iterator find(
+      const llm::OperatorShape& shape, bool& exact) const;
   [[nodiscard]] double error_of(Family family, Provenance provenance) const;
 };
 
-// Adds the categories of this table that no better source has given yet.
-void KernelModel::Impl::add(const TableSource& source) {
-  const RowReader reader(*source.table);
-  if (!reader.understood()) return;
-  std::map<std::string, std::map<std::string, Gathered>> gathered;  // category, variant
-  for (std::size_t i = 0; i < reader.size(); ++i) {
-    const auto row = reader.row(i);
-    if (!row) continue;
-    std::string category = category_of(row->shape);
-    if (measured.contains(category)) continue;
-    Gathered& group = gathered[std::move(category)][row->variant];
-    if (group.points.empty()) group.shape = field_shape_of(row->shape);
-    group.points.push_back(coordinates_of(row->shape));
-    group.values.push_back(static_cast<float>(
-        std::log(row->seconds / physical_seconds(row->shape, row->variant, source.machine))));
+std::map<std::string, Measured>::const_iterator KernelModel::Impl::find(
+    const llm::OperatorShape& shape, bool& exact) const {
+  exact = true;
+  if (std::holds_alternative<llm::ElementwiseOp>(shape)) return measured.end();
+  // Inside a node the engine's own all-reduce is used where there is one, otherwise NCCL.
+  if (const auto* op = std::get_if<llm::CollectiveOp>(&shape)) {
+    const bool inside =
+        !op->inter_node && (machine.node_gpus <= 0 || op->gpus <= machine.node_gpus);
+    if (!inside || op->kind == llm::CollectiveKind::send_recv) return measured.end();
+    const auto own = measured.find(category_of(shape, "", machine));
+    if (op->kind == llm::CollectiveKind::all_reduce && own != measured.end()) return own;
+    return measured.find(category_of(shape, "nccl", machine));
   }
-  for (auto& [category, variants] : gathered) {
-    const auto most =
-        std::max_element(variants.begin(), variants.end(), [](const auto& a, const auto& b) {
-          return a.second.points.size() < b.second.points.size();
-        });
-    Gathered& group = most->second;
-    Measured entry;
-    entry.field = Field(group.shape, std::move(group.points), group.values);
-    entry.source = source.table->gpu + "/" + source.table->op + "." + source.table->engine + "-" +
-                   source.table->version;
-    entry.variant = most->first;
-    entry.same_gpu = source.same_gpu;
-    entry.same_engine = source.same_engine;
-    measured.emplace(category, std::move(entry));
-  }
+  const std::string category = category_of(shape, "", machine);
+  const auto found = nearest_category(measured, category);
+  exact = found != measured.end() && found->first == category;
+  return found;
 }
 
-// The category itself, or the one that shares the most leading parts with it.
-const Measured* KernelModel::Impl::find(const std::string& category) const {
-  if (const auto exact = measured.find(category); exact != measured.end()) return &exact->second;
-  const std::string kind = category.substr(0, category.find('/') + 1);
-  const Measured* best = nullptr;
-  const std::string* best_name = nullptr;
-  std::size_t best_score = 0;
-  for (const auto& [name, entry] : measured) {
-    if (!name.starts_with(kind)) continue;
-    std::size_t shared = 0;
-    while (shared < name.size() && shared < category.size() && name[shared] == category[shared])
-      ++shared;
-    const bool better =
-        best == nullptr || shared > best_score || (shared == best_score && name < *best_name);
-    if (!better) continue;
-    best = &entry;
-    best_name = &name;
-    best_score = shared;
-  }
-  return best;
-}
-
-// "error/FAMILY/PROVENANCE", found by validation over whole keys left out; where the calibration
-// has none, unknown: 1.
+// "error/FAMILY/PROVENANCE": a share, found by validation over whole keys (or GPUs) left out;
+// where the calibration has none it is unknown: 1.
 double KernelModel::Impl::error_of(Family family, Provenance provenance) const {
   const std::string key = "error/" + std::string(to_string(family)) + "/" +
                           std::string(sim::core::to_string(provenance));
@@ -113,10 +89,18 @@ KernelModel::KernelModel(const hardware::NodeSpec& node, const EngineVersion& en
                          std::shared_ptr<const Calibration> calibration)
     : impl_(std::make_unique<Impl>()) {
   SIM_ASSERT(calibration != nullptr, "a kernel model needs a calibration, if an empty one");
-  impl_->machine = machine_of(node.gpu);
+  impl_->machine = machine_of(node);
+  impl_->parameters = PhysicalParameters::from(calibration->parameters);
   impl_->calibration = std::move(calibration);
-  for (const TableSource& source : table_sources(node.gpu, engine, *impl_->calibration))
-    impl_->add(source);
+  for (const TableSource& source :
+       table_sources(impl_->machine, node.gpu.tables, engine, *impl_->calibration))
+    for (const std::string& category : categories_of(*source.table, source.machine)) {
+      const auto [entry, added] = impl_->measured.try_emplace(category);
+      if (!added) continue;  // a better source gave it already
+      const Table& table = *source.table;
+      entry->second.source = source;
+      entry->second.name = table.gpu + "/" + table.op + "." + table.engine + "-" + table.version;
+    }
 }
 
 KernelModel::~KernelModel() = default;
@@ -124,24 +108,29 @@ KernelModel::KernelModel(KernelModel&&) noexcept = default;
 
 OperatorTime KernelModel::time(const llm::OperatorShape& shape) const {
   OperatorTime result;
-  const Family family = family_of(shape);
-  const std::string category = category_of(shape);
-  const Measured* measured = impl_->find(category);
-  const std::string& variant = measured != nullptr ? measured->variant : std::string();
-  result.seconds = physical_seconds(shape, variant, impl_->machine);
+  bool exact = false;
+  const auto measured = impl_->find(shape, exact);
+  const bool any = measured != impl_->measured.end();
+  std::string variant;
+  if (any) {
+    measured->second.build(measured->first, impl_->parameters);
+    variant = measured->first.ends_with("/nccl") ? "nccl" : measured->second.variant;
+  }
+  result.seconds = physical_seconds(shape, variant, impl_->machine, impl_->parameters);
   result.source = "physical model";
-  if (measured != nullptr && result.seconds > 0) {
-    const FieldValue residual = measured->field.at(coordinates_of(shape));
-    result.seconds *= std::exp(residual.value);
-    const bool exact = measured->same_gpu && measured->same_engine && !residual.outside &&
-                       impl_->measured.contains(category);
-    result.provenance =
-        exact ? Provenance::measured
-              : (measured->same_gpu ? Provenance::calibrated : Provenance::analytical);
-    result.source = measured->source;
+  if (any && result.seconds > 0) {
+    const FieldValue correction =
+        measured->second.field.at(coordinates_of(shape, variant, impl_->machine));
+    result.seconds *= std::exp(correction.value);
+    result.source = measured->second.name;
+    const TableSource& source = measured->second.source;
+    if (source.same_gpu)
+      result.provenance = exact && source.same_engine && !correction.outside
+                              ? Provenance::measured
+                              : Provenance::calibrated;
   }
   result.seconds = std::max(result.seconds, least_seconds(shape, variant, impl_->machine));
-  result.relative_error = impl_->error_of(family, result.provenance);
+  result.relative_error = impl_->error_of(family_of(shape), result.provenance);
   return result;
 }
 

@@ -54,6 +54,14 @@ Machine machine_of(const hardware::GpuSpec& gpu) {
   return machine;
 }
 
+Machine machine_of(const hardware::NodeSpec& node) {
+  Machine machine = machine_of(node.gpu);
+  machine.node_gpus = node.gpus;
+  machine.network = node.gpus > 0 ? node.nics * node.nic_bandwidth.value() / node.gpus : 0.0;
+  machine.network_latency_s = node.nic_latency_s;
+  return machine;
+}
+
 void store_machine(const std::string& gpu, const Machine& machine,
                    std::map<std::string, double>& parameters) {
   const std::string prefix = gpu + "/card/";

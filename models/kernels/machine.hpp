@@ -12,10 +12,13 @@ namespace foretoken::models::kernels {
 struct Machine {
   std::string architecture;
   double sms = 1.0;
-  double bandwidth = 0.0;        // memory, byte/s
-  double l2 = 0.0;               // bytes
-  double scale_up = 0.0;         // byte/s per GPU, one direction; 0 = none
-  double pcie = 0.0;             // byte/s, one direction
+  double bandwidth = 0.0;  // memory, byte/s
+  double l2 = 0.0;         // bytes
+  double scale_up = 0.0;   // byte/s per GPU, one direction; 0 = none
+  double pcie = 0.0;       // byte/s, one direction
+  int node_gpus = 0;       // 0 = unknown: every group is inside one node
+  double network = 0.0;    // byte/s per GPU between nodes, one direction
+  double network_latency_s = 0.0;
   std::array<double, 8> peak{};  // dense tensor FLOP/s by DType; 0 = not supported
 
   // Formats that the hardware does not multiply run in the next wider one.
@@ -25,6 +28,7 @@ struct Machine {
 };
 
 Machine machine_of(const hardware::GpuSpec& gpu);
+Machine machine_of(const hardware::NodeSpec& node);
 
 // "GPU/card/NAME" entries of Calibration::parameters.
 void store_machine(const std::string& gpu, const Machine& machine,

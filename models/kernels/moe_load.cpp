@@ -31,7 +31,16 @@ Popularity popularity(const llm::MoeOp& op, double pairs) {
     result.load[i] = std::abs(power) < 1e-6 ? std::pow(span, u) : std::pow(1 + u * top, 1 / power);
     sum += result.load[i] * result.experts_per_group;
   }
-  for (std::size_t i = 0; i < result.groups; ++i) result.load[i] *= pairs / sum;
+  // A token picks top_k different experts: none gets more pairs than there are tokens, and what is
+  // cut goes to the others.
+  double left = pairs, weight = sum;
+  for (std::size_t i = 0; i < result.groups; ++i) {
+    const double share = result.load[i] * result.experts_per_group;
+    const double load = std::min(tokens, weight > 0 ? left * result.load[i] / weight : 0.0);
+    weight -= share;
+    left -= load * result.experts_per_group;
+    result.load[i] = load;
+  }
   return result;
 }
 

@@ -1,7 +1,6 @@
 #include "models/kernels/operator_tables.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <string_view>
 #include <utility>
 
@@ -13,15 +12,6 @@ using llm::WeightFormat;
 
 // DeepSeek-V2 and V3 latent attention, the only one the tables hold (DeepSeek-V3 config.json).
 constexpr llm::MlaSpec kTableMla{1536, 512, 128, 64, 128};
-
-float log_of(double value) { return static_cast<float>(std::log(std::max(value, 1e-9))); }
-
-std::string format_name(WeightFormat format) {
-  return std::string(to_string(format == WeightFormat::fp16 ? WeightFormat::bf16 : format));
-}
-std::string dtype_name(DType dtype) {
-  return std::string(to_string(dtype == DType::fp16 ? DType::bf16 : dtype));
-}
 
 // A table's name for a weight format, and the variant it implies.
 std::optional<std::pair<WeightFormat, std::string>> table_format(const std::string& name) {
@@ -53,50 +43,7 @@ std::optional<llm::CollectiveKind> collective_kind(const std::string& name) {
   return std::nullopt;
 }
 
-const char* kind_name(llm::CollectiveKind kind) {
-  switch (kind) {
-    case llm::CollectiveKind::all_reduce:
-      return "all_reduce";
-    case llm::CollectiveKind::all_gather:
-      return "all_gather";
-    case llm::CollectiveKind::reduce_scatter:
-      return "reduce_scatter";
-    case llm::CollectiveKind::all_to_all:
-      return "all_to_all";
-    case llm::CollectiveKind::send_recv:
-      return "send_recv";
-  }
-  return "?";
-}
-
-std::string joined(std::initializer_list<std::string> parts) {
-  std::string text;
-  for (const std::string& part : parts) {
-    if (!text.empty()) text += '/';
-    text += part;
-  }
-  return text;
-}
-
 }  // namespace
-
-std::string_view to_string(Family family) {
-  switch (family) {
-    case Family::gemm:
-      return "gemm";
-    case Family::attention:
-      return "attention";
-    case Family::mla:
-      return "mla";
-    case Family::moe:
-      return "moe";
-    case Family::collective:
-      return "collective";
-    case Family::elementwise:
-      return "elementwise";
-  }
-  return "?";
-}
 
 RowReader::RowReader(const Table& table) : table_(&table) {
   constexpr std::string_view kKnown[] = {"gemm",
@@ -222,152 +169,8 @@ std::optional<Row> RowReader::collective(std::size_t index) const {
   op.dtype = *dtype;
   op.gpus = static_cast<int>(number("num_gpus", index, 0));
   op.bytes = number("message_size", index, 0) * hardware::bytes_per_element(*dtype);
-  std::string variant = nccl ? "nccl" : table_->engine;
-  const std::string& backend = label("backend", index);
-  if (backend.ends_with("_eager")) variant += "_eager";
-  return Row{op, variant, 0};
+  const bool eager = label("backend", index).ends_with("_eager");
+  return Row{op, nccl ? "nccl" : (eager ? "eager" : ""), 0};
 }
-
-namespace {
-
-struct Categories {
-  std::string operator()(const llm::GemmOp& op) const {
-    return joined({"gemm", format_name(op.format)});
-  }
-  std::string operator()(const llm::PrefillAttentionOp& op) const {
-    return joined(
-        {"prefill", std::to_string(op.head_dim), std::to_string(op.window), dtype_name(op.kv)});
-  }
-  std::string operator()(const llm::DecodeAttentionOp& op) const {
-    return joined(
-        {"decode", std::to_string(op.head_dim), std::to_string(op.window), dtype_name(op.kv)});
-  }
-  std::string operator()(const llm::MlaPrefillOp& op) const {
-    return joined({"mla_prefill", dtype_name(op.kv)});
-  }
-  std::string operator()(const llm::MlaDecodeOp& op) const {
-    return joined({"mla_decode", dtype_name(op.kv)});
-  }
-  std::string operator()(const llm::MlaBmmOp& op) const {
-    return joined({"mla_bmm", op.post ? "post" : "pre", format_name(op.format)});
-  }
-  std::string operator()(const llm::MoeOp& op) const {
-    return joined({"moe", format_name(op.format)});
-  }
-  std::string operator()(const llm::CollectiveOp& op) const {
-    return joined({"collective", kind_name(op.kind), dtype_name(op.dtype)});
-  }
-  std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
-};
-
-struct Coordinates {
-  Point operator()(const llm::GemmOp& op) const {
-    return {log_of(static_cast<double>(op.m)), log_of(static_cast<double>(op.n)),
-            log_of(static_cast<double>(op.k))};
-  }
-  Point operator()(const llm::PrefillAttentionOp& op) const {
-    return {log_of(static_cast<double>(op.batch)), log_of(static_cast<double>(op.tokens)),
-            log_of(static_cast<double>(op.context + op.tokens)), log_of(op.heads),
-            log_of(op.kv_heads)};
-  }
-  Point operator()(const llm::DecodeAttentionOp& op) const {
-    return {log_of(static_cast<double>(op.batch)), log_of(op.context), log_of(op.heads),
-            log_of(op.kv_heads)};
-  }
-  Point operator()(const llm::MlaPrefillOp& op) const {
-    return {log_of(static_cast<double>(op.batch)), log_of(static_cast<double>(op.tokens)),
-            log_of(static_cast<double>(op.context + op.tokens)), log_of(op.heads)};
-  }
-  Point operator()(const llm::MlaDecodeOp& op) const {
-    return {log_of(static_cast<double>(op.batch)), log_of(op.context), log_of(op.heads)};
-  }
-  Point operator()(const llm::MlaBmmOp& op) const {
-    return {log_of(static_cast<double>(op.tokens)), log_of(op.heads)};
-  }
-  Point operator()(const llm::MoeOp& op) const {
-    return {log_of(static_cast<double>(op.tokens)),
-            log_of(op.hidden),
-            log_of(static_cast<double>(op.intermediate) / op.tensor),
-            log_of(op.top_k),
-            log_of(op.experts),
-            log_of(op.expert),
-            static_cast<float>(op.skew)};
-  }
-  Point operator()(const llm::CollectiveOp& op) const {
-    return {log_of(op.bytes), log_of(op.gpus)};
-  }
-  Point operator()(const llm::ElementwiseOp& op) const { return {log_of(op.bytes)}; }
-};
-
-struct Shapes {
-  FieldShape operator()(const llm::GemmOp&) const { return {3, {1.5F, 2.5F, 2.5F}, 0.01, 24}; }
-  FieldShape operator()(const llm::PrefillAttentionOp&) const {
-    return {5, {2, 2, 2, 2, 2}, 0.01, 24};
-  }
-  FieldShape operator()(const llm::DecodeAttentionOp&) const { return {4, {2, 2, 2, 2}, 0.01, 24}; }
-  FieldShape operator()(const llm::MlaPrefillOp&) const { return {4, {2, 2, 2, 2}, 0.01, 24}; }
-  FieldShape operator()(const llm::MlaDecodeOp&) const { return {3, {2, 2, 2}, 0.01, 24}; }
-  FieldShape operator()(const llm::MlaBmmOp&) const { return {2, {2, 2}, 0.01, 24}; }
-  FieldShape operator()(const llm::MoeOp&) const { return {7, {2, 2, 2, 2, 2, 2, 1}, 0.01, 24}; }
-  FieldShape operator()(const llm::CollectiveOp&) const { return {2, {2, 1}, 0.01, 16}; }
-  FieldShape operator()(const llm::ElementwiseOp&) const { return {1, {1}, 0.01, 8}; }
-};
-
-struct FoldKeys {
-  static std::string n(std::int64_t value) { return std::to_string(value); }
-
-  std::string operator()(const llm::GemmOp& op) const {
-    return joined({"gemm", n(op.n), n(op.k), format_name(op.format)});
-  }
-  std::string operator()(const llm::PrefillAttentionOp& op) const {
-    return joined({"attention", n(op.heads), n(op.kv_heads), n(op.head_dim), n(op.window),
-                   dtype_name(op.kv)});
-  }
-  std::string operator()(const llm::DecodeAttentionOp& op) const {
-    return joined({"attention", n(op.heads), n(op.kv_heads), n(op.head_dim), n(op.window),
-                   dtype_name(op.kv)});
-  }
-  std::string operator()(const llm::MlaPrefillOp& op) const {
-    return joined({"mla", n(op.heads), dtype_name(op.kv)});
-  }
-  std::string operator()(const llm::MlaDecodeOp& op) const {
-    return joined({"mla", n(op.heads), dtype_name(op.kv)});
-  }
-  std::string operator()(const llm::MlaBmmOp& op) const {
-    return joined({"mla", n(op.heads), format_name(op.format)});
-  }
-  std::string operator()(const llm::MoeOp& op) const {
-    return joined({"moe", n(op.hidden), n(op.intermediate), n(op.top_k), n(op.experts),
-                   format_name(op.format)});
-  }
-  std::string operator()(const llm::CollectiveOp& op) const {
-    return joined({"collective", kind_name(op.kind), n(op.gpus), dtype_name(op.dtype)});
-  }
-  std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
-};
-
-struct Families {
-  Family operator()(const llm::GemmOp&) const { return Family::gemm; }
-  Family operator()(const llm::PrefillAttentionOp&) const { return Family::attention; }
-  Family operator()(const llm::DecodeAttentionOp&) const { return Family::attention; }
-  Family operator()(const llm::MlaPrefillOp&) const { return Family::mla; }
-  Family operator()(const llm::MlaDecodeOp&) const { return Family::mla; }
-  Family operator()(const llm::MlaBmmOp&) const { return Family::mla; }
-  Family operator()(const llm::MoeOp&) const { return Family::moe; }
-  Family operator()(const llm::CollectiveOp&) const { return Family::collective; }
-  Family operator()(const llm::ElementwiseOp&) const { return Family::elementwise; }
-};
-
-}  // namespace
-
-Family family_of(const llm::OperatorShape& shape) { return std::visit(Families{}, shape); }
-
-std::string category_of(const llm::OperatorShape& shape) { return std::visit(Categories{}, shape); }
-
-Point coordinates_of(const llm::OperatorShape& shape) { return std::visit(Coordinates{}, shape); }
-
-FieldShape field_shape_of(const llm::OperatorShape& shape) { return std::visit(Shapes{}, shape); }
-
-std::string fold_key_of(const llm::OperatorShape& shape) { return std::visit(FoldKeys{}, shape); }
 
 }  // namespace foretoken::models::kernels

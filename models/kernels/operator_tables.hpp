@@ -6,6 +6,7 @@
 
 #include "models/kernels/calibration.hpp"
 #include "models/kernels/field.hpp"
+#include "models/kernels/machine.hpp"
 #include "models/llm/operators.hpp"
 
 namespace foretoken::models::kernels {
@@ -42,11 +43,14 @@ class RowReader {
 };
 
 Family family_of(const llm::OperatorShape& shape);
-// e.g. "gemm/fp8_block", "prefill/128/0/fp8": parts in falling order of importance. A variant
-// makes it finer: category + "/" + variant.
-std::string category_of(const llm::OperatorShape& shape);
-// Logarithms of the dimensions; how many there are and how fast the field varies along each.
-Point coordinates_of(const llm::OperatorShape& shape);
+// Which measurements a row joins, e.g. "gemm/fp8_block", "prefill/128/0/fp8": parts in falling
+// order of importance. A variant makes it finer: category + "/" + variant.
+std::string category_of(const llm::OperatorShape& shape, const std::string& variant,
+                        const Machine& machine);
+// Place among the measurements: logarithms of the dimensions, and of what makes neighbours differ
+// in efficiency (part-filled waves of tiles, alignment, tokens per expert).
+Point coordinates_of(const llm::OperatorShape& shape, const std::string& variant,
+                     const Machine& machine);
 FieldShape field_shape_of(const llm::OperatorShape& shape);
 // The key that validation leaves out as a whole (DESIGN section 5), the same on every GPU and
 // engine.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/kernels/collective_physics.hpp"
 #include "models/kernels/moe_load.hpp"
 
 namespace foretoken::models::kernels {
@@ -38,24 +39,6 @@ struct Arithmetic {
   }
 };
 
-// Bytes that cross each GPU's link, one direction (Thakur, Rabenseifner, Gropp 2005, section 4:
-// ring algorithms move the least).
-double wire_bytes(const llm::CollectiveOp& op) {
-  const double n = std::max(op.gpus, 1);
-  switch (op.kind) {
-    case llm::CollectiveKind::all_reduce:
-      return op.bytes * (n - 1) / n;  // in-switch reduction
-    case llm::CollectiveKind::send_recv:
-      return op.bytes;
-    default:
-      return op.bytes * (n - 1) / n;
-  }
-}
-
-double link_bandwidth(const Machine& machine) {
-  return machine.scale_up > 0 ? machine.scale_up : machine.pcie;
-}
-
 // Flops and bytes of an operator on this GPU.
 struct Work {
   double flops = 0, bytes = 0;
@@ -81,13 +64,37 @@ Work work_of(const llm::OperatorShape& shape, const std::string& variant) {
 
 }  // namespace
 
+PhysicalParameters PhysicalParameters::from(const std::map<std::string, double>& parameters) {
+  PhysicalParameters result;
+  const std::pair<const char*, double PhysicalParameters::*> kFields[] = {
+      {"launch_s", &PhysicalParameters::launch_s},
+      {"moe_launch_s", &PhysicalParameters::moe_launch_s},
+      {"memory_efficiency", &PhysicalParameters::memory_efficiency},
+      {"compute_efficiency", &PhysicalParameters::compute_efficiency},
+      {"sharpness", &PhysicalParameters::sharpness},
+      {"wire_efficiency", &PhysicalParameters::wire_efficiency},
+      {"direct_efficiency", &PhysicalParameters::direct_efficiency},
+      {"direct_launch_s", &PhysicalParameters::direct_launch_s},
+      {"direct_round_s", &PhysicalParameters::direct_round_s},
+      {"direct_most_bytes", &PhysicalParameters::direct_most_bytes},
+      {"eager_launch_s", &PhysicalParameters::eager_launch_s},
+      {"ring_launch_s", &PhysicalParameters::ring_launch_s},
+      {"ring_per_gpu_s", &PhysicalParameters::ring_per_gpu_s},
+      {"half_ring_launch_s", &PhysicalParameters::half_ring_launch_s},
+      {"half_ring_per_gpu_s", &PhysicalParameters::half_ring_per_gpu_s},
+      {"exchange_launch_s", &PhysicalParameters::exchange_launch_s},
+      {"exchange_per_gpu_s", &PhysicalParameters::exchange_per_gpu_s}};
+  for (const auto& [name, field] : kFields)
+    if (const auto found = parameters.find(std::string("physics/") + name);
+        found != parameters.end())
+      result.*field = found->second;
+  return result;
+}
+
 double least_seconds(const llm::OperatorShape& shape, const std::string& variant,
                      const Machine& machine) {
-  if (const auto* op = std::get_if<llm::CollectiveOp>(&shape)) {
-    if (op->gpus <= 1) return 0;
-    const double rate = link_bandwidth(machine);
-    return rate > 0 ? wire_bytes(*op) / rate : 0;
-  }
+  if (const auto* op = std::get_if<llm::CollectiveOp>(&shape))
+    return least_collective_seconds(*op, machine);
   const Work work = work_of(shape, variant);
   // What fits into the L2 cache may come from there, the rest may not.
   const double cached = std::min(work.bytes, machine.l2);
@@ -98,18 +105,20 @@ double least_seconds(const llm::OperatorShape& shape, const std::string& variant
 }
 
 double physical_seconds(const llm::OperatorShape& shape, const std::string& variant,
-                        const Machine& machine) {
-  if (const auto* op = std::get_if<llm::CollectiveOp>(&shape)) {
-    if (op->gpus <= 1) return 0;
-    return 6e-6 + wire_bytes(*op) * 2 / (0.8 * link_bandwidth(machine));
-  }
+                        const Machine& machine, const PhysicalParameters& parameters) {
+  if (const auto* op = std::get_if<llm::CollectiveOp>(&shape))
+    return collective_seconds(*op, variant, machine, parameters);
+  const double bandwidth = parameters.memory_efficiency * machine.bandwidth;
   if (const auto* op = std::get_if<llm::ElementwiseOp>(&shape))
-    return 2.5e-6 * op->kernels + op->bytes / (0.8 * machine.bandwidth);
+    return parameters.launch_s * op->kernels + (bandwidth > 0 ? op->bytes / bandwidth : 0);
   const Work work = work_of(shape, variant);
-  const double memory = work.bytes / (0.8 * machine.bandwidth);
   const double peak = machine.peak_of(std::visit(Arithmetic{variant}, shape));
-  const double compute = work.flops / (0.75 * peak);
-  return 3e-6 + std::pow(std::pow(memory, 4) + std::pow(compute, 4), 0.25);
+  const double memory = bandwidth > 0 ? work.bytes / bandwidth : 0;
+  const double compute = peak > 0 ? work.flops / (parameters.compute_efficiency * peak) : 0;
+  const double launch =
+      std::holds_alternative<llm::MoeOp>(shape) ? parameters.moe_launch_s : parameters.launch_s;
+  const double p = parameters.sharpness;
+  return launch + std::pow(std::pow(memory, p) + std::pow(compute, p), 1 / p);
 }
 
 }  // namespace foretoken::models::kernels

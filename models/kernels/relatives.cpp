@@ -60,13 +60,13 @@ double version_distance(const std::string& a, const std::string& b) {
   return distance;
 }
 
-std::vector<TableSource> table_sources(const hardware::GpuSpec& gpu, const EngineVersion& engine,
+std::vector<TableSource> table_sources(const Machine& own, const std::string& folder,
+                                       const EngineVersion& engine,
                                        const Calibration& calibration) {
-  const Machine own = machine_of(gpu);
   std::map<std::string, Machine> machines;  // of the GPUs with tables
   for (const Table& table : calibration.tables) {
     Machine machine;
-    if (table.gpu == gpu.tables) {
+    if (!folder.empty() && table.gpu == folder) {
       machines[table.gpu] = own;
     } else if (load_machine(table.gpu, calibration.parameters, machine)) {
       machines[table.gpu] = machine;
@@ -81,7 +81,7 @@ std::vector<TableSource> table_sources(const hardware::GpuSpec& gpu, const Engin
   for (const Table& table : calibration.tables) {
     const auto machine = machines.find(table.gpu);
     if (machine == machines.end()) continue;
-    Ranked entry{0, 0, {&table, machine->second, table.gpu == gpu.tables, true}};
+    Ranked entry{0, 0, {&table, machine->second, !folder.empty() && table.gpu == folder, true}};
     if (!entry.source.same_gpu) entry.gpu = 1 + gpu_distance(own, machine->second);
     const bool collective_library = table.engine == "nccl";
     if (table.engine == engine.engine) {

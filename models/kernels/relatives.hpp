@@ -20,8 +20,9 @@ struct TableSource {
 // Distance between versions such as 0.5.9 and 0.5.10 (numbers compared part by part).
 double version_distance(const std::string& a, const std::string& b);
 
-// All usable tables, the most trusted first.
-std::vector<TableSource> table_sources(const hardware::GpuSpec& gpu, const EngineVersion& engine,
-                                       const Calibration& calibration);
+// All usable tables, the most trusted first. `folder`: where this GPU's own tables are; empty =
+// nowhere.
+std::vector<TableSource> table_sources(const Machine& machine, const std::string& folder,
+                                       const EngineVersion& engine, const Calibration& calibration);
 
 }  // namespace foretoken::models::kernels

@@ -1,7 +1,5 @@
 #include "validation/calibrate/build_calibration.hpp"
 
-#include <fmt/format.h>
-
 #include <optional>
 #include <set>
 #include <utility>
@@ -13,6 +11,7 @@
 #include "scenarios/loader/content_hash.hpp"
 #include "scenarios/loader/scenario.hpp"
 #include "validation/calibrate/kernel_csv.hpp"
+#include "validation/calibrate/table_words.hpp"
 
 namespace foretoken::validation::calibrate {
 namespace {
@@ -21,24 +20,11 @@ using models::kernels::Calibration;
 using models::kernels::Machine;
 using models::kernels::Table;
 
-std::string row_in_words(const Table& table, std::size_t row) {
-  std::string text;
-  for (std::size_t c = 0; c < table.columns.size(); ++c) {
-    const float value = table.values[c][row];
-    const auto labels = table.labels.find(table.columns[c]);
-    text +=
-        fmt::format("{}={} ", table.columns[c],
-                    labels == table.labels.end() ? fmt::format("{:g}", value)
-                                                 : labels->second[static_cast<std::size_t>(value)]);
-  }
-  return text + fmt::format("{:.4g} us", static_cast<double>(table.seconds[row]) * 1e6);
-}
-
 // Removes the rows that beat the limit of arithmetic, memory or wire.
 std::optional<SetAside> remove_impossible(Table& table, const Machine& machine) {
   const models::kernels::RowReader reader(table);
   if (!reader.understood()) return std::nullopt;
-  SetAside aside{table.gpu + "/" + table.op + "." + table.engine + "-" + table.version, 0, 0, {}};
+  SetAside aside{table_name(table), 0, 0, {}};
   std::vector<std::size_t> kept;
   for (std::size_t i = 0; i < reader.size(); ++i) {
     const auto row = reader.row(i);

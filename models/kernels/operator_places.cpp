@@ -1,0 +1,278 @@
+#include <algorithm>
+#include <cmath>
+#include <initializer_list>
+
+#include "models/kernels/moe_load.hpp"
+#include "models/kernels/operator_tables.hpp"
+
+namespace foretoken::models::kernels {
+namespace {
+
+using hardware::DType;
+using llm::WeightFormat;
+
+float log_of(double value) { return static_cast<float>(std::log(std::max(value, 1e-9))); }
+double d(std::int64_t value) { return static_cast<double>(value); }
+
+std::string format_name(WeightFormat format) {
+  return std::string(to_string(format == WeightFormat::fp16 ? WeightFormat::bf16 : format));
+}
+std::string dtype_name(DType dtype) {
+  return std::string(to_string(dtype == DType::fp16 ? DType::bf16 : dtype));
+}
+
+std::string joined(std::initializer_list<std::string> parts) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (!text.empty()) text += '/';
+    text += part;
+  }
+  return text;
+}
+
+const char* kind_name(llm::CollectiveKind kind) {
+  switch (kind) {
+    case llm::CollectiveKind::all_reduce:
+      return "all_reduce";
+    case llm::CollectiveKind::all_gather:
+      return "all_gather";
+    case llm::CollectiveKind::reduce_scatter:
+      return "reduce_scatter";
+    case llm::CollectiveKind::all_to_all:
+      return "all_to_all";
+    case llm::CollectiveKind::send_recv:
+      return "send_recv";
+  }
+  return "?";
+}
+
+// How much the last wave of equal blocks over the SMs is left unfilled: ln(whole waves / waves).
+float wave_tail(double blocks, double sms) {
+  constexpr double kMost = 8.0;  // fewer blocks than an eighth of the SMs: all alike
+  const double waves = std::max(blocks / sms, 1e-6);
+  return log_of(std::min(std::ceil(waves) / waves, kMost));
+}
+
+// log2 of the largest power of two, up to 2^most, that divides the number.
+float alignment(std::int64_t number, int most) {
+  int power = 0;
+  while (power < most && number > 0 && number % 2 == 0) {
+    number /= 2;
+    ++power;
+  }
+  return static_cast<float>(power);
+}
+
+struct Categories {
+  const std::string& variant;
+  const Machine& machine;
+
+  std::string operator()(const llm::GemmOp& op) const {
+    return joined({"gemm", format_name(op.format)});
+  }
+  std::string operator()(const llm::PrefillAttentionOp& op) const {
+    return joined(
+        {"prefill", std::to_string(op.head_dim), std::to_string(op.window), dtype_name(op.kv)});
+  }
+  std::string operator()(const llm::DecodeAttentionOp& op) const {
+    return joined(
+        {"decode", std::to_string(op.head_dim), std::to_string(op.window), dtype_name(op.kv)});
+  }
+  std::string operator()(const llm::MlaPrefillOp& op) const {
+    return joined({"mla_prefill", dtype_name(op.kv)});
+  }
+  std::string operator()(const llm::MlaDecodeOp& op) const {
+    return joined({"mla_decode", dtype_name(op.kv)});
+  }
+  std::string operator()(const llm::MlaBmmOp& op) const {
+    return joined({"mla_bmm", op.post ? "post" : "pre", format_name(op.format)});
+  }
+  std::string operator()(const llm::MoeOp& op) const {
+    return joined({"moe", format_name(op.format)});
+  }
+  std::string operator()(const llm::CollectiveOp& op) const {
+    // On a host whose GPUs have no link, larger groups say nothing about pairs.
+    const bool linked = machine.scale_up > 0 || op.gpus <= 2;
+    return joined({linked ? "collective" : "unlinked", variant == "nccl" ? "nccl" : "engine"});
+  }
+  std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
+};
+
+struct Coordinates {
+  const std::string& variant;
+  const Machine& machine;
+
+  Point operator()(const llm::GemmOp& op) const {
+    const auto tail = [&](double rows, double columns) {
+      return wave_tail(std::ceil(d(op.m) / rows) * std::ceil(d(op.n) / columns), machine.sms);
+    };
+    // Kernels of scaled formats copy rows that are not a multiple of 4.
+    return {log_of(d(op.m)),        log_of(d(op.n)), log_of(d(op.k)), alignment(op.m, 4),
+            op.m % 4 ? 1.0F : 0.0F, tail(128, 128),  tail(128, 256),  tail(64, 128),
+            tail(256, 128),         tail(64, 64),    tail(64, 256)};
+  }
+  Point operator()(const llm::PrefillAttentionOp& op) const {
+    const double tokens = d(op.tokens);
+    const double all = d(op.tokens + op.context);
+    const double seen = op.window > 0 ? std::min<double>(all, op.window) : all;
+    const double blocks = std::ceil(tokens / 128);
+    return {log_of(d(op.batch)),
+            log_of(tokens),
+            log_of(op.heads),
+            log_of(static_cast<double>(op.heads) / op.kv_heads),
+            log_of(all / tokens),
+            log_of(all / seen),
+            wave_tail(d(op.batch) * op.heads * blocks, machine.sms),
+            log_of(blocks * 128 / tokens)};
+  }
+  Point operator()(const llm::DecodeAttentionOp& op) const {
+    const double seen = op.window > 0 ? std::min<double>(op.context, op.window) : op.context;
+    const double streams = d(op.batch) * op.kv_heads;
+    return {log_of(d(op.batch)),
+            log_of(seen),
+            log_of(op.kv_heads),
+            log_of(static_cast<double>(op.heads) / op.kv_heads),
+            log_of(op.context / seen),
+            wave_tail(streams, machine.sms),
+            wave_tail(streams * std::ceil(seen / 256), machine.sms)};
+  }
+  Point operator()(const llm::MlaPrefillOp& op) const {
+    const double all = d(op.context + op.tokens);
+    return {log_of(d(op.batch)), log_of(d(op.tokens)), log_of(op.heads), log_of(all / d(op.tokens)),
+            wave_tail(d(op.batch) * op.heads * std::ceil(d(op.tokens) / 128), machine.sms)};
+  }
+  Point operator()(const llm::MlaDecodeOp& op) const {
+    return {log_of(d(op.batch)), log_of(op.context), log_of(op.heads),
+            wave_tail(d(op.batch) * std::ceil(op.heads / 64.0), machine.sms)};
+  }
+  Point operator()(const llm::MlaBmmOp& op) const {
+    return {log_of(d(op.tokens)), log_of(op.heads)};
+  }
+  Point operator()(const llm::MoeOp& op) const {
+    const MoeLoad load = moe_load(op);
+    const double inner = static_cast<double>(op.intermediate) / op.tensor;
+    const double bytes = std::max(0.5, std::floor(bytes_per_weight(op.format)));
+    return {log_of(load.pairs / std::max(load.experts, 0.01)),
+            log_of(load.experts),
+            log_of(op.hidden),
+            log_of(inner),
+            alignment(std::llround(inner * bytes), 7),
+            static_cast<float>(op.skew),
+            log_of(op.top_k),
+            log_of(op.experts),
+            log_of(op.expert),
+            log_of(d(op.tokens))};
+  }
+  Point operator()(const llm::CollectiveOp& op) const {
+    // Apart from each other, but not without relation: the kinds, the formats, launches outside a
+    // CUDA graph.
+    return {log_of(op.bytes), log_of(op.gpus), op.dtype == DType::int8 ? 1.0F : 0.0F,
+            static_cast<float>(op.kind), variant == "eager" ? 1.0F : 0.0F};
+  }
+  Point operator()(const llm::ElementwiseOp& op) const { return {log_of(op.bytes)}; }
+};
+
+// Lengths at which correlation falls to 1/e, in the units of the coordinates; chosen by cross-
+// validation over whole keys left out, the same for every GPU and engine.
+struct Shapes {
+  FieldShape operator()(const llm::GemmOp&) const {
+    return {11, {3, 5, 5, 10, 3, 2, 2, 2, 2, 2, 2}, 0.01F, 32};
+  }
+  FieldShape operator()(const llm::PrefillAttentionOp&) const {
+    return {8, {4, 4, 4, 4, 2, 2, 2, 2}, 0.01F, 32};
+  }
+  FieldShape operator()(const llm::DecodeAttentionOp&) const {
+    return {7, {4, 4, 4, 4, 2, 2, 2}, 0.01F, 32};
+  }
+  FieldShape operator()(const llm::MlaPrefillOp&) const { return {5, {4, 4, 4, 2, 4}, 0.01F, 32}; }
+  FieldShape operator()(const llm::MlaDecodeOp&) const { return {4, {4, 4, 4, 4}, 0.01F, 32}; }
+  FieldShape operator()(const llm::MlaBmmOp&) const { return {2, {4, 4}, 0.01F, 32}; }
+  FieldShape operator()(const llm::MoeOp&) const {
+    return {10, {8, 8, 4, 4, 6, 4, 4, 4, 3, 4}, 0.01F, 32};
+  }
+  FieldShape operator()(const llm::CollectiveOp&) const { return {5, {2, 4, 20, 1, 1}, 0.01F, 24}; }
+  FieldShape operator()(const llm::ElementwiseOp&) const { return {1, {1}, 0.01F, 8}; }
+};
+
+struct FoldKeys {
+  static std::string n(std::int64_t value) { return std::to_string(value); }
+
+  std::string operator()(const llm::GemmOp& op) const {
+    return joined({"gemm", n(op.n), n(op.k), format_name(op.format)});
+  }
+  std::string operator()(const llm::PrefillAttentionOp& op) const {
+    return joined({"attention", n(op.heads), n(op.kv_heads), n(op.head_dim), n(op.window),
+                   dtype_name(op.kv)});
+  }
+  std::string operator()(const llm::DecodeAttentionOp& op) const {
+    return joined({"attention", n(op.heads), n(op.kv_heads), n(op.head_dim), n(op.window),
+                   dtype_name(op.kv)});
+  }
+  std::string operator()(const llm::MlaPrefillOp& op) const {
+    return joined({"mla", n(op.heads), dtype_name(op.kv)});
+  }
+  std::string operator()(const llm::MlaDecodeOp& op) const {
+    return joined({"mla", n(op.heads), dtype_name(op.kv)});
+  }
+  std::string operator()(const llm::MlaBmmOp& op) const {
+    return joined({"mla", n(op.heads), format_name(op.format)});
+  }
+  std::string operator()(const llm::MoeOp& op) const {
+    return joined({"moe", n(op.hidden), n(op.intermediate), n(op.top_k), n(op.experts),
+                   format_name(op.format)});
+  }
+  std::string operator()(const llm::CollectiveOp& op) const {
+    return joined({"collective", kind_name(op.kind), n(op.gpus), dtype_name(op.dtype)});
+  }
+  std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
+};
+
+struct Families {
+  Family operator()(const llm::GemmOp&) const { return Family::gemm; }
+  Family operator()(const llm::PrefillAttentionOp&) const { return Family::attention; }
+  Family operator()(const llm::DecodeAttentionOp&) const { return Family::attention; }
+  Family operator()(const llm::MlaPrefillOp&) const { return Family::mla; }
+  Family operator()(const llm::MlaDecodeOp&) const { return Family::mla; }
+  Family operator()(const llm::MlaBmmOp&) const { return Family::mla; }
+  Family operator()(const llm::MoeOp&) const { return Family::moe; }
+  Family operator()(const llm::CollectiveOp&) const { return Family::collective; }
+  Family operator()(const llm::ElementwiseOp&) const { return Family::elementwise; }
+};
+
+}  // namespace
+
+std::string_view to_string(Family family) {
+  switch (family) {
+    case Family::gemm:
+      return "gemm";
+    case Family::attention:
+      return "attention";
+    case Family::mla:
+      return "mla";
+    case Family::moe:
+      return "moe";
+    case Family::collective:
+      return "collective";
+    case Family::elementwise:
+      return "elementwise";
+  }
+  return "?";
+}
+
+Family family_of(const llm::OperatorShape& shape) { return std::visit(Families{}, shape); }
+
+std::string category_of(const llm::OperatorShape& shape, const std::string& variant,
+                        const Machine& machine) {
+  return std::visit(Categories{variant, machine}, shape);
+}
+
+Point coordinates_of(const llm::OperatorShape& shape, const std::string& variant,
+                     const Machine& machine) {
+  return std::visit(Coordinates{variant, machine}, shape);
+}
+
+FieldShape field_shape_of(const llm::OperatorShape& shape) { return std::visit(Shapes{}, shape); }
+
+std::string fold_key_of(const llm::OperatorShape& shape) { return std::visit(FoldKeys{}, shape); }
+
+}  // namespace foretoken::models::kernels
