@@ -1,0 +1,97 @@
+#pragma once
+// Serving scenarios that exercise every kind of message, and a digest of all that a run returns.
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/unit/models/serving/fixture.hpp"
+
+namespace foretoken::models::serving::testing {
+
+struct Case {
+  std::string name;
+  ServingSpec spec;
+};
+
+inline std::vector<Case> serving_cases() {
+  std::vector<Case> cases;
+  // Open arrivals, nothing flows back: arrivals are sent ahead of their time.
+  ServingSpec open = small_spec(64, 16);
+  open.deployment.replicas = 7;
+  open.workload.arrivals = PoissonArrivals{40.0};
+  open.workload.input = {0.1, 200};
+  open.workload.output = {0.1, 100};
+  open.workload.requests = 3'000;
+  cases.push_back({"open", open});
+  // The router hears of completions.
+  ServingSpec fed = open;
+  fed.deployment.router = "least_requests";
+  fed.deployment.engine.client_s = 0.02;
+  cases.push_back({"least requests", fed});
+  // Clients wait for answers; too few blocks, so that requests are preempted.
+  ServingSpec closed = open;
+  closed.workload.arrivals = ClosedLoopArrivals{60};
+  closed.workload.requests = 1'500;
+  closed.deployment.engine.client_s = 0.01;
+  closed.deployment.batching.policy = BatchingPolicy::prefill_first;
+  cases.push_back({"closed loop", closed});
+  for (Case& c : cases) {
+    c.spec.deployment.nodes = 1;
+    c.spec.deployment.node.gpus = 8;
+  }
+  return cases;
+}
+
+inline ServingResult run_case(const Case& c, const sim::engine::RunOptions& options) {
+  return simulate_with(c.spec, LinearTimer(0.004, 0.0002, 0.0001, 1e-6), blocks(150), options);
+}
+
+class Digest {
+ public:
+  template <class T>
+  void add(const std::vector<T>& values) {
+    for (const T& value : values) add(value);
+  }
+  template <class T>
+  requires std::is_trivially_copyable_v<T>
+  void add(const T& value) {
+    unsigned char bytes[sizeof(T)];
+    std::memcpy(bytes, &value, sizeof(T));
+    for (const unsigned char b : bytes) hash_ = (hash_ ^ b) * 0x100000001b3U;
+  }
+  [[nodiscard]] std::uint64_t value() const { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325U;  // FNV-1a
+};
+
+// Of everything in the result but how fast it was computed.
+inline std::uint64_t digest(const ServingResult& r) {
+  Digest d;
+  const RequestTable& t = r.requests;
+  for (const auto* column : {&t.arrival_s, &t.scheduled_s, &t.first_token_s, &t.last_token_s})
+    d.add(*column);
+  for (const auto* column : {&t.input_tokens, &t.output_tokens, &t.preemptions, &t.replica})
+    d.add(*column);
+  d.add(t.outcome);
+  for (const auto* column :
+       {&r.series.running, &r.series.waiting, &r.series.kv_used_fraction, &r.series.batch_tokens,
+        &r.series.gpu_watts, &r.series.output_tokens_per_s, &r.steps.start_s, &r.steps.duration_s})
+    d.add(*column);
+  for (const auto* column :
+       {&r.steps.replica, &r.steps.prefill_tokens, &r.steps.decode_sequences, &r.steps.kv_blocks})
+    d.add(*column);
+  d.add(r.time);
+  for (const double x : {r.energy.gpu_j, r.energy.server_j, r.energy.mean_gpu_watts,
+                         r.energy.peak_gpu_watts, r.window_start_s, r.window_end_s})
+    d.add(x);
+  for (const std::int64_t n : {r.arrived, r.completed, r.rejected, r.unfinished, r.total_steps,
+                               r.preemptions, r.input_tokens, r.output_tokens})
+    d.add(n);
+  d.add(r.run.hash);
+  d.add(r.run.events);
+  return d.value();
+}
+
+}  // namespace foretoken::models::serving::testing
