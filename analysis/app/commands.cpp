@@ -14,7 +14,6 @@ const std::vector<Command>& commands() {
       {"list", "prepare", "models, hardware, engines, policies or workloads in the catalogue",
        list_command},
       {"schema", "prepare", "JSON Schema of scenario files, for editors", schema_command},
-      {"validate", "trust", "predictions beside measurements", validate_command},
       {"validate", "trust", "predicted against measured", validate_command},
       {"calibrate", "trust", "build the calibration file from measurements", calibrate_command},
       {"import", "trust", "a profiler's trace as a table of GPU kernels", import_command},
