@@ -208,7 +208,7 @@ void check(ServingResult& result, const std::vector<Replica*>& replicas, bool dr
 
 }  // namespace
 
-RunTotals total(const std::vector<Replica*>& replicas) {
+RunTotals sum_of_totals(const std::vector<Replica*>& replicas) {
   RunTotals sum;
   for (Replica* replica : replicas) sum += replica->recorder().totals();
   return sum;
@@ -220,7 +220,7 @@ ServingResult collect(const ServingSpec& spec, const MemoryAccount& memory,
   ServingResult result;
   result.run = run;
   result.memory = memory;
-  const RunTotals sum = total(replicas);
+  const RunTotals sum = sum_of_totals(replicas);
   const bool drained = run.reason == sim::engine::StopReason::drained;
   const std::int64_t end_ps = std::max(run.end.ps(), sum.last_end_ps);
   // Requests sent ahead of their time that the run did not reach have not arrived.

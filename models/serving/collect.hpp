@@ -15,6 +15,6 @@ ServingResult collect(const ServingSpec& spec, const MemoryAccount& memory,
                       const sim::engine::RunReport& run);
 
 // Sums over replicas.
-RunTotals total(const std::vector<Replica*>& replicas);
+RunTotals sum_of_totals(const std::vector<Replica*>& replicas);
 
 }  // namespace foretoken::models::serving

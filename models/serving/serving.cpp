@@ -168,7 +168,7 @@ ServingResult run(const ServingSpec& spec, const StepTimer& timer, const MemoryA
   }
   if (report.reason == sim::engine::StopReason::until) report.end = options.until;
   for (Replica* replica : system.replicas) replica->finish(report.end);
-  if (totals != nullptr) *totals = total(system.replicas);
+  if (totals != nullptr) *totals = sum_of_totals(system.replicas);
   return collect(spec, memory, *system.front_end, system.replicas, report);
 }
 

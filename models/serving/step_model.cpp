@@ -259,8 +259,8 @@ Cell StepModel::prefill(const llm::Chunk& chunk) const {
   const std::size_t width = prior_axis_.size();
   const double weight = prefill_weight(tokens, prior);
   Cell cell;
-  for (const std::size_t down : {0, 1})
-    for (const std::size_t right : {0, 1}) {
+  for (const std::size_t down : {std::size_t{0}, std::size_t{1}})
+    for (const std::size_t right : {std::size_t{0}, std::size_t{1}}) {
       const double share = (down ? row.fraction : 1.0 - row.fraction) *
                            (right ? column.fraction : 1.0 - column.fraction);
       if (share > 0)
