@@ -139,22 +139,32 @@ PerGpu per_gpu(std::int64_t tokens, const Metrics& m) {
   return out;
 }
 
+// Whether steps slower by the stated error would still keep up with the offered load: requests in
+// flight grow at least in proportion to the step time and, as larger batches are slower, by more;
+// the square leaves room for that.
+bool has_slack(const Scenario& scenario, const ServingResult& result, const Metrics& m,
+               double drain_s) {
+  if (m.closed_loop || m.e2el.n == 0 || drain_s > 2.0 * m.e2el.p99) return false;
+  const auto& d = scenario.serving.deployment;
+  const double growth = std::pow(1.0 + result.latency_relative_error, 2);
+  const double places =
+      static_cast<double>(d.batching.max_sequences) * d.layout.data_attention * d.replicas;
+  return (m.mean_running + m.mean_waiting) * growth < places && m.mean_kv_used * growth < 1.0;
+}
+
 // An open-loop deployment with slack serves what is offered whatever its speed: only the drain
 // after the last arrival scales with the step time. Saturated or closed loop, all of it does.
-Figure throughput_trust(const ServingResult& result, const Metrics& m) {
+Figure throughput_trust(const Scenario& scenario, const ServingResult& result, const Metrics& m) {
   Figure out;
   out.provenance = result.latency_provenance;
-  const double error = result.latency_relative_error;
-  const bool slack = !m.closed_loop && m.idle_share > error;
-  if (!slack || result.requests.size() == 0 || m.window_s <= 0) {
-    out.relative_error = error;
-    out.basis = "set by the step time";
-    return out;
-  }
+  out.relative_error = result.latency_relative_error;
+  out.basis = "set by the step time";
+  if (result.requests.size() == 0 || m.window_s <= 0) return out;
   const double last =
       *std::max_element(result.requests.arrival_s.begin(), result.requests.arrival_s.end());
-  const double drain = std::clamp((result.window_end_s - last) / m.window_s, 0.0, 1.0);
-  out.relative_error = error * drain;
+  const double drain_s = std::clamp(result.window_end_s - last, 0.0, m.window_s);
+  if (!has_slack(scenario, result, m, drain_s)) return out;
+  out.relative_error = result.latency_relative_error * drain_s / m.window_s;
   out.basis = "set by the offered load; only the drain after the last arrival depends on speed";
   return out;
 }
@@ -205,10 +215,10 @@ void account_cost(const Scenario& scenario, Metrics& m) {
                       : "price from a dated card, not a quotation; error of the throughput alone";
 }
 
-void set_trust(const ServingResult& result, Metrics& m) {
+void set_trust(const Scenario& scenario, const ServingResult& result, Metrics& m) {
   m.latency = {m.ttft.p50, result.latency_provenance, result.latency_relative_error,
                "operator times weighted by their share of the step time"};
-  m.throughput = throughput_trust(result, m);
+  m.throughput = throughput_trust(scenario, result, m);
   m.kv = m.latency;
   m.kv.value = m.mean_kv_used;
   m.kv.basis = "follows the time requests stay (Little's law)";
@@ -235,7 +245,7 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   count_work(result, window, m);
   account_series(result, window, m);
   account_energy(scenario, result, m);
-  set_trust(result, m);
+  set_trust(scenario, result, m);
 
   m.request_rate = m.output_rate = m.total_rate = m.throughput;
   if (m.window_s > 0) {

@@ -1,5 +1,6 @@
 #include "analysis/summary.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -183,7 +184,7 @@ Json figure_json(double value, const char* unit, const Figure& trust) {
   j["provenance"] = to_string(trust.provenance);
   j["relative_error"] = trust.relative_error ? number(*trust.relative_error) : Json(nullptr);
   const bool bounded = trust.relative_error && std::isfinite(value);
-  j["low"] = bounded ? Json(value * (1.0 - *trust.relative_error)) : Json(nullptr);
+  j["low"] = bounded ? Json(value * std::max(0.0, 1.0 - *trust.relative_error)) : Json(nullptr);
   j["high"] = bounded ? Json(value * (1.0 + *trust.relative_error)) : Json(nullptr);
   j["basis"] = trust.basis;
   return j;

@@ -192,14 +192,22 @@ TEST_CASE("a run without a single request") {
 
 TEST_CASE("throughput error: slack makes the load decide, saturation the speed") {
   // Last arrival at 2 s of a 10 s window: 8/10 of it depends on speed; error 10 % -> 8 %.
-  ServingResult r = small_result();
-  CHECK(*summarise(small_scenario(), r).throughput.relative_error == Approx(0.08));
-  r.time.idle_s = 0;  // saturated: all of the error
-  CHECK(*summarise(small_scenario(), r).throughput.relative_error == Approx(0.1));
-  r.time.idle_s = 5;
-  Scenario closed = small_scenario();
-  closed.serving.workload.arrivals = models::serving::ClosedLoopArrivals{2};
-  CHECK(*summarise(closed, r).throughput.relative_error == Approx(0.1));
+  // In flight on average (4*1 + 4*3 + 2*1)/10 = 1.8, times 1.1^2 = 2.178.
+  const ServingResult r = small_result();
+  Scenario s = small_scenario();
+  s.serving.deployment.batching.max_sequences = 3;
+  CHECK(*summarise(s, r).throughput.relative_error == Approx(0.08));
+  s.serving.deployment.batching.max_sequences = 2;  // slower steps would fill both places
+  CHECK(*summarise(s, r).throughput.relative_error == Approx(0.1));
+  s.serving.deployment.batching.max_sequences = 100;
+  ServingResult full = r;
+  full.series.kv_used_fraction = {1, 1, 1};  // no blocks left
+  CHECK(*summarise(s, full).throughput.relative_error == Approx(0.1));
+  ServingResult backlog = r;
+  backlog.window_end_s = 30;  // 28 s to drain, far beyond twice the 6.92 s of E2EL p99
+  CHECK(*summarise(s, backlog).throughput.relative_error == Approx(0.1));
+  s.serving.workload.arrivals = models::serving::ClosedLoopArrivals{2};
+  CHECK(*summarise(s, r).throughput.relative_error == Approx(0.1));
 }
 
 TEST_CASE("cost provenance: a price from a card is assumed, the user's is not") {
