@@ -42,7 +42,7 @@ std::string overview() {
   page +=
       "\nexamples:\n"
       "  foretoken run scenarios/quickstart.yaml\n"
-      "  foretoken run scenarios/quickstart.yaml --set hardware.node=hgx-h100 --out runs/h100\n"
+      "  foretoken run scenarios/quickstart.yaml --set hardware.node=hgx-b200 --out runs/b200\n"
       "  foretoken validate kernels\n"
       "\n'foretoken COMMAND --help' shows a command's options; 'foretoken --version' the "
       "version.\n";
