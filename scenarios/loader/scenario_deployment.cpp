@@ -24,6 +24,7 @@ using sim::core::BytesPerSecond;
 using sim::core::InputError;
 
 constexpr int kMaxGpus = 1'000'000;
+constexpr int kMaxWays = 1024;  // of one kind of parallelism, so that their product fits an int
 
 ModelSpec read_model(const YamlNode& root, const LoadContext& context) {
   (void)root.required<std::string>("model");
@@ -145,11 +146,11 @@ void read_precision(const YamlNode& node, DeploymentSpec& deployment) {
 Layout read_layout(const YamlNode& deployment, int gpus_per_node) {
   const YamlNode node = deployment.child("parallel");
   Layout layout;
-  layout.tensor = node.value_or<int>("tensor", 1, {1, kMaxGpus});
-  layout.pipeline = node.value_or<int>("pipeline", 1, {1, kMaxGpus});
-  layout.data_attention = node.value_or<int>("data_attention", 1, {1, kMaxGpus});
+  layout.tensor = node.value_or<int>("tensor", 1, {1, kMaxWays});
+  layout.pipeline = node.value_or<int>("pipeline", 1, {1, kMaxWays});
+  layout.data_attention = node.value_or<int>("data_attention", 1, {1, kMaxWays});
   layout.expert = node.value_or<int>("expert", 1, {1, kMaxGpus});
-  layout.redundant_experts = node.value_or<int>("redundant_experts", 0, {0, kMaxGpus});
+  layout.redundant_experts = node.value_or<int>("redundant_experts", 0, {0, kMaxWays});
   layout.all_to_all = node.value_or<bool>("all_to_all", false);
   layout.uneven_stages = node.value_or<bool>("uneven_stages", false);
   layout.gpus_per_node = gpus_per_node;
@@ -175,10 +176,10 @@ BatchingSpec read_batching(const YamlNode& deployment, const EngineSpec& engine)
 }
 
 // Nodes that `replicas` copies take; a replica does not straddle nodes that it could avoid.
-int nodes_needed(const DeploymentSpec& deployment) {
+std::int64_t nodes_needed(const DeploymentSpec& deployment) {
   const int each = deployment.layout.gpus();
   if (each > deployment.node.gpus) {
-    const int nodes = (each + deployment.node.gpus - 1) / deployment.node.gpus;
+    const std::int64_t nodes = (each + deployment.node.gpus - 1) / deployment.node.gpus;
     return nodes * deployment.replicas;
   }
   const int per_node = deployment.node.gpus / each;
@@ -239,7 +240,7 @@ void check_deployment(const YamlNode& root, const LoadContext& context,
     place.error(
         fmt::format("a replica of {} GPUs does not fill whole nodes of {}", each, per_node));
   }
-  const int needed = nodes_needed(deployment);
+  const std::int64_t needed = nodes_needed(deployment);
   const YamlNode hardware = root.child("hardware");
   if (needed > deployment.nodes) {
     hardware.error(fmt::format(

@@ -1,5 +1,7 @@
 #include "scenarios/loader/scenario.hpp"
 
+#include <rapidcheck.h>
+
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <map>
@@ -389,6 +391,33 @@ TEST_CASE("cost: bought, rented, priced by the scenario or the card") {
   const Strings tier = problems_with("pue: 1.25", "rent: no-such-tier");
   REQUIRE(tier.size() == 1);
   CHECK_THAT(tier[0], Catch::StartsWith("s.yaml:19:39: price card list has no tier"));
+}
+
+TEST_CASE("a scenario with random damage loads or is refused in words") {
+  const TemporaryFolder folder;
+  const std::string pieces = "0123456789.-:{}[],#&*'\"%GBs/ \n\tinfnan";
+  CHECK(rc::check("no other exception, and every problem has words", [&] {
+    std::string text = kGood;
+    const int slips = *rc::gen::inRange(1, 4);
+    for (int i = 0; i < slips; ++i) {
+      const auto at = static_cast<std::size_t>(*rc::gen::inRange(0, static_cast<int>(text.size())));
+      const auto length = static_cast<std::size_t>(*rc::gen::inRange(0, 5));
+      text.replace(at, length, std::string(1, *rc::gen::elementOf(pieces)));
+    }
+    try {
+      (void)load(folder.write("s.yaml", text));
+    } catch (const InputError& error) {
+      RC_ASSERT(!error.diagnostics().empty());
+      for (const Diagnostic& d : error.diagnostics()) RC_ASSERT(!d.message.empty());
+    }
+  }));
+}
+
+TEST_CASE("parallelism beyond reason is refused before it is multiplied") {
+  CHECK(problems_with("{tensor: 8}", "{tensor: 1000000, data_attention: 1000000}") ==
+        Strings{"s.yaml:9:22: deployment.parallel.tensor: 1000000 is too large; at most 1024",
+                "s.yaml:9:47: deployment.parallel.data_attention: 1000000 is too large; at most "
+                "1024"});
 }
 
 TEST_CASE("catalogue lists every kind with a line on each") {
