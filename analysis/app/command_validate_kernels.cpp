@@ -111,7 +111,8 @@ void print_text(const KernelValidation& v, bool detail) {
   std::cout << line_text("all", v.latency, v.latency_interpolate);
   std::size_t refused = 0;
   for (const auto& r : v.refused) refused += r.rows;
-  if (refused > 0) std::cout << fmt::format("\n{} rows set aside (--detail says why)\n", refused);
+  if (refused > 0)
+    std::cout << fmt::format("\n{} rows not predicted (--detail says why)\n", refused);
   if (!detail) return;
   for (const auto& r : v.refused) std::cout << fmt::format("  {}: {}\n", r.id, r.reason);
   std::cout << "\nworst rows:\n";
@@ -152,7 +153,10 @@ int validate_kernels_command(const Invocation& invocation) {
   if (line->has("leave-out-gpu")) {
     options.leave_out_gpu = calibrate::table_gpu(line->text("leave-out-gpu"), data);
   }
-  const KernelValidation result = calibrate::validate_kernels(data, *known, options);
+  KernelValidation result = calibrate::validate_kernels(data, *known, options);
+  if (result.dataset.empty()) {
+    result.dataset = own ? line->text("data") : "validation/measurements/kernels";
+  }
   if (result.predicted == 0) {
     throw sim::core::InputError("no row was predicted: nothing matches --only or --data");
   }
