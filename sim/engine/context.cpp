@@ -1,5 +1,6 @@
 #include "sim/engine/context.hpp"
 
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 
@@ -8,7 +9,9 @@ namespace foretoken::sim::engine {
 namespace {
 
 std::string in_seconds(std::uint64_t ps) {
-  return std::to_string(static_cast<double>(ps) * 1e-12) + " s";
+  char text[32];  // to_string() would show a microsecond as 0.000001 and less as zero
+  std::snprintf(text, sizeof text, "%.12g s", static_cast<double>(ps) * 1e-12);
+  return text;
 }
 
 }  // namespace
