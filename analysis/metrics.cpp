@@ -207,12 +207,15 @@ void account_cost(const Scenario& scenario, Metrics& m) {
     m.cost.cny_per_million_total_tokens = m.cost.usd_per_million_total_tokens = kMissing;
   }
   m.money = m.throughput;
-  const bool stated = price_is_the_users(scenario);
-  m.money.provenance = stated ? sim::core::weakest(m.throughput.provenance, m.power.provenance)
-                              : Provenance::assumed;
-  m.money.basis = stated
-                      ? "price stated in the scenario; error of the throughput alone"
-                      : "price from a dated card, not a quotation; error of the throughput alone";
+  if (price_is_the_users(scenario)) {
+    m.money.provenance = sim::core::weakest(m.throughput.provenance, m.power.provenance);
+    m.money.basis = "price stated in the scenario; error of the throughput alone";
+  } else {
+    // Nobody knows how far a list price is from the quotation this buyer will get.
+    m.money.provenance = Provenance::assumed;
+    m.money.relative_error.reset();
+    m.money.basis = "price from a dated card, not a quotation";
+  }
 }
 
 void set_trust(const Scenario& scenario, const ServingResult& result, Metrics& m) {

@@ -91,14 +91,14 @@ std::string layout_text(const models::llm::Layout& l) {
 void put_head(Answer& out, const Scenario& scenario, const ServingResult& result,
               const Metrics& m) {
   out.wrapped("deployment", printable(deployment_text(scenario, m)));
-  std::string traffic = fmt::format("{} requests arrived, {} completed",
-                                    grouped(static_cast<std::int64_t>(m.arrived)),
-                                    grouped(static_cast<std::int64_t>(m.completed)));
+  std::string traffic =
+      fmt::format("{} arrived, {} completed", grouped(static_cast<std::int64_t>(m.arrived)),
+                  grouped(static_cast<std::int64_t>(m.completed)));
   if (m.rejected > 0)
     traffic += fmt::format(", {} rejected", grouped(static_cast<std::int64_t>(m.rejected)));
   if (m.unfinished > 0)
     traffic += fmt::format(", {} unfinished", grouped(static_cast<std::int64_t>(m.unfinished)));
-  traffic += fmt::format(" in {} s; at most {} at once", significant(m.window_s, 4),
+  traffic += fmt::format(" in {} s, at most {} at once", significant(m.window_s, 4),
                          grouped(m.peak_concurrency));
   if (result.preemptions > 0)
     traffic += fmt::format(", {} preemptions", grouped(result.preemptions));
@@ -180,7 +180,7 @@ void put_slo(Answer& out, const Metrics& m) {
     out.row("",
             fmt::format("{:<7} {}: {}, {} of requests within{}", t.met ? "met" : "MISSED",
                         printable(t.term.text), time_text(t.value_s), percent_text(t.attainment),
-                        t.inside_error ? "; within the error of the limit" : ""));
+                        t.inside_error ? " (inside the error)" : ""));
 }
 
 std::string clip(std::string text, std::size_t width) {
@@ -223,9 +223,10 @@ std::string outcome_text(const SloOutcome& t) {
 
 std::string deployment_text(const Scenario& scenario, const Metrics& m) {
   const auto& d = scenario.serving.deployment;
-  return fmt::format("{}, {} weights, {} KV, {}, {} x {} on {} x {} ({} GPU{})", d.model.name,
+  const std::string replicas = d.replicas > 1 ? fmt::format("{} x ", d.replicas) : "";
+  return fmt::format("{} ({}, KV {}), {}, {}{} on {} x {} ({} GPU{})", d.model.name,
                      models::llm::to_string(d.precision.weights),
-                     models::hardware::to_string(d.precision.kv), d.engine.name, d.replicas,
+                     models::hardware::to_string(d.precision.kv), d.engine.name, replicas,
                      layout_text(d.layout), m.nodes, d.node.name, m.gpus, m.gpus == 1 ? "" : "s");
 }
 

@@ -17,7 +17,7 @@ struct TerminalOptions {
 // "Meets the SLO: ..." or "Misses the SLO: ttft.p99 ...", in one sentence.
 std::string verdict_sentence(const Metrics& metrics);
 
-// "deepseek-r1, fp8 weights, ... on 1 x hgx-h200 (8 GPUs)".
+// "deepseek-r1 (fp8_block, KV bf16), sglang-0.5.9, TP8 on 1 x hgx-h200 (8 GPUs)".
 std::string deployment_text(const Scenario& scenario, const Metrics& metrics);
 
 std::string terminal_answer(const Scenario& scenario, const ServingResult& result,

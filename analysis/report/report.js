@@ -126,19 +126,19 @@ function cost() {
   const words = t();
   const c = S.cost;
   const code = DATA.currency.toLowerCase();
-  const lines = c.per_hour_lines;
+  const lines = c.per_hour_lines.filter((l) => l[code] > 0);
   const parts = lines.map((l) => ({ label: words.costLines[l.name] || l.name, column: l.name, values: [l[code]] }));
   const top = parts.reduce((a, b) => (b.values[0] > a.values[0] ? b : a), parts[0]);
   const figures = [[words.perMOut, c.per_million_output_tokens], [words.perMTotal, c.per_million_total_tokens], [words.perHour, c.per_hour],
     [words.perMonth, { cny: c.per_hour.cny * 730, usd: c.per_hour.usd * 730 }]];
-  const prices = Object.entries(c.prices).filter(([, p]) => p).map(([key, p]) => [words.prices[key], `${p.currency} ${amount(p.amount)}`, { text: p.source, kind: "break" }, p.date]);
-  prices.push([words.prices.exchange, number(c.exchange.cny_per_usd), { text: c.exchange.source, kind: "break" }, c.exchange.date]);
+  const prices = Object.entries(c.prices).filter(([, p]) => p).map(([key, p]) => [words.prices[key], `${p.currency} ${amount(p.amount)}`, { text: p.source, kind: "break" }, { text: p.date, kind: "number" }]);
+  prices.push([words.prices.exchange, number(c.exchange.cny_per_usd), { text: c.exchange.source, kind: "break" }, { text: c.exchange.date, kind: "number" }]);
   const title = top ? words.costTitle(top.label, percent(top.values[0] / c.per_hour[code]), `${DATA.currency}${NB}${amount(c.per_hour[code])}`) : words.costRow;
   return [
     charts(stacked("cost", title, words.costAxis(DATA.currency), [words.costRow], parts, (v) => amount(v))),
     table(words.costHead, figures.map(([name, v]) => [name, amount(v.cny), amount(v.usd)]), { numeric: [1, 2] }),
     paragraph(c.formula, "quiet"),
-    table(words.priceHead, prices, { numeric: [1] }),
+    table(words.priceHead, prices, { numeric: [1, 3] }),
   ];
 }
 

@@ -144,7 +144,7 @@ const TEXT = {
       "follows the time requests stay (Little's law)": "随请求停留时间变化（利特尔法则）",
       "component power model over the simulated activity": "按仿真活动计算的部件功率模型",
       "price stated in the scenario; error of the throughput alone": "价格由场景给定；误差仅含吞吐",
-      "price from a dated card, not a quotation; error of the throughput alone": "价格来自注明日期的卡片，非报价；误差仅含吞吐",
+      "price from a dated card, not a quotation": "价格来自注明日期的卡片，非报价",
     },
     provNote: "实测：在该 GPU 与引擎的实测表内插值。校准：拟合模型或相近型号的实测。解析：仅由规格卡推出的物理模型。假设：未经本例检验的默认值。用户：由场景给定。",
     configCaption: "生效的全部取值及其出处", configHead: ["键", "值", "出处"], filter: "筛选",

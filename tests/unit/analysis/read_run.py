@@ -20,9 +20,9 @@ with h5py.File(sys.argv[1], "r") as run:
     # vLLM's benchmark: calculate_metrics of serve.py, on the arrays of the file.
     print(json.dumps({
         "format_version": int(run.attrs["format_version"]),
-        "name": run.attrs["name"],
+        "name": run.attrs["name"].decode(),
         "groups": sorted(run),
-        "units": {name: column.attrs["unit"] for name, column in run["requests"].items()},
+        "units": {name: column.attrs["unit"].decode() for name, column in run["requests"].items()},
         "completed": len(done),
         "mean_ttft_ms": float(np.mean(ttft)) * 1e3,
         "p99_ttft_ms": float(np.percentile(ttft, 99)) * 1e3,

@@ -1,9 +1,10 @@
 #include "analysis/results_store.hpp"
 
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -157,18 +158,48 @@ TEST_CASE("store: a staging folder of a killed process is cleared away, a live o
   CHECK(fs::exists(alive));
 }
 
-TEST_CASE("store: a failed write leaves nothing behind") {
+// Files end at `bytes`, as on a full disk (but with EFBIG for ENOSPC).
+class SmallDisk {
+ public:
+  explicit SmallDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit small{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~SmallDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  void (*handler_)(int);
+  rlimit before_{};
+};
+
+TEST_CASE("store: a full disk is one clear error, and the earlier run stays whole") {
   TemporaryFolder tmp;
-  Scenario s = small_scenario();
-  ServingResult r = small_result();
-  const Metrics m = summarise(s, r);
-  s.name = std::string("zero\0byte", 9);  // HDF5 strings cannot hold it
-  try {
-    write_run(tmp.path() / "run", s, r, m, {});
-    // Accepting it is fine too, as long as the run is whole.
-    CHECK(fs::exists(tmp.path() / "run" / "manifest.json"));
-  } catch (const InputError&) {
-    CHECK(tmp.entries() == 0);
+  const fs::path at = tmp.path() / "run";
+  write_small(at, small_scenario());
+  const std::string before = content_of(at / "summary.json");
+  Scenario renamed = small_scenario();
+  renamed.name = "second";
+  for (const rlim_t bytes : {100, 20'000, 100'000}) {  // summary.json, run.h5, report.html fail
+    INFO(bytes);
+    const ServingResult r = test::large_result(20'000);
+    const Metrics m = summarise(renamed, r);
+    std::string message;
+    {
+      const SmallDisk disk(bytes);
+      try {
+        write_run(at, renamed, r, m, {});
+      } catch (const InputError& error) {
+        message = error.what();
+      }
+    }
+    CHECK_FALSE(message.empty());
+    CHECK(tmp.entries() == 1);
+    CHECK(content_of(at / "summary.json") == before);
+    CHECK_NOTHROW(read_run_tables(at / "run.h5"));
   }
 }
 

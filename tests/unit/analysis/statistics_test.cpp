@@ -215,6 +215,7 @@ TEST_CASE("cost provenance: a price from a card is assumed, the user's is not") 
   CHECK(summarise(s, small_result()).money.provenance == sim::core::Provenance::analytical);
   s.resolved.back().origin = "card prices-2026";
   CHECK(summarise(s, small_result()).money.provenance == sim::core::Provenance::assumed);
+  CHECK_FALSE(summarise(s, small_result()).money.relative_error.has_value());
 }
 
 }  // namespace
