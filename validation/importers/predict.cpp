@@ -91,7 +91,8 @@ double Predictor::product_us(const Product& product, Arithmetic arithmetic) cons
   op.k = static_cast<std::int64_t>(k * depth);
   const double bytes = others + (arithmetic == Arithmetic::tf32 ? 2 * m * n : 0);
   const double bandwidth = gpu_.memory_bandwidth.value();
-  double us = kernels_.time(op).seconds * 1e6 + (bandwidth > 0 ? bytes / bandwidth * 1e6 : 0.0);
+  double us =
+      kInSitu * kernels_.time(op).seconds * 1e6 + (bandwidth > 0 ? bytes / bandwidth * 1e6 : 0.0);
   if (!aligned(product, size)) {
     const double peak = peak_of(gpu_, hardware::DType::bf16) / depth;
     const double moved = size * (m * k + k * n + m * n) + others;

@@ -144,8 +144,8 @@ class Chunk {
     const auto product = [&](std::int64_t rows, std::int64_t columns, std::int64_t depth,
                              double more_bytes) {
       const auto time = gemm_.time(llm::GemmOp{rows, columns, depth, llm::WeightFormat::bf16});
-      add("gemm bf16", 1, time.seconds * 1e6 + (more_bytes > 0 ? memory_us(more_bytes) : 0),
-          time.source);
+      add("gemm bf16", 1,
+          kInSitu * time.seconds * 1e6 + (more_bytes > 0 ? memory_us(more_bytes) : 0), time.source);
     };
     product(m, n, k, 2.0 * static_cast<double>(m * n));
     product(m, k, n, 0);
