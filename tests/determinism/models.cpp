@@ -168,7 +168,7 @@ Built make_mixed(std::uint32_t partitions) {
     link(i, (i + 2) % kProcesses, ps(10));
     link(i, (7 * i + 3) % kProcesses, ps(25));
   }
-  built.until = Time::from_ps(40'000);
+  built.until = Time::from_ps(12'000);
   return built;
 }
 
@@ -190,7 +190,7 @@ Built make_star(std::uint32_t partitions) {
   for (std::uint32_t i = 1; i <= replicas; ++i) {
     made[i - 1]->set_channel(s.connect(EntityId{i}, EntityId{0}, ps(20)));
   }
-  built.until = Time::from_ps(1'000'000);
+  built.until = Time::from_ps(250'000);
   return built;
 }
 
@@ -200,7 +200,7 @@ Built make_circulation(std::uint32_t partitions) {
   options.processes = 128;
   options.partitions = partitions;
   options.lookahead = 0.2;
-  options.duration = 60.0;
+  options.duration = 20.0;
   Built built{make_phold(options), {}, phold_end(options)};
   return built;
 }
