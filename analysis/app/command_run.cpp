@@ -154,8 +154,6 @@ Simulated simulate(Scenario scenario, engine::RunOptions options, bool show_prog
   log_info(fmt::format("{} tables of measurements loaded", calibration->tables.size()));
   ProgressLine progress(show_progress, expected_end_s(scenario.serving.workload));
   options.progress = progress.callback();
-  const InterruptGuard interrupt;
-  options.interrupt = interrupt.flag();
   ServingResult result = serving::simulate(scenario.serving, std::move(calibration), options);
   log_info(fmt::format("{} events in {:.3f} s", result.run.events, result.run.wall_s));
   Metrics metrics = summarise(scenario, result);
