@@ -194,6 +194,8 @@ int run_command(const Invocation& invocation) {
       line->has("out") ? fs::path(line->text("out")) : default_run_directory(scenario);
   if (files) check_writable(directory);  // before the work, not after it
 
+  const InterruptGuard interrupt;  // until the files are whole
+  options.interrupt = interrupt.flag();
   const Simulated run =
       simulate(std::move(scenario), std::move(options), progress, invocation.home);
   const int code = exit_code(run.result, run.metrics, line->has("require"));
