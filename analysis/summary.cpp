@@ -122,7 +122,8 @@ Json price_json(const std::optional<models::cost::Price>& p) {
   return {{"amount", p->amount},
           {"currency", p->currency == models::cost::Currency::CNY ? "CNY" : "USD"},
           {"source", p->source},
-          {"date", p->date}};
+          {"date", p->date},
+          {"valid_until", p->valid_until}};
 }
 
 Json cost_json(const Scenario& scenario, const Metrics& m) {
@@ -141,6 +142,9 @@ Json cost_json(const Scenario& scenario, const Metrics& m) {
        {{"cny", number(c.cny_per_million_total_tokens)},
         {"usd", number(c.usd_per_million_total_tokens)}}},
       {"formula", c.formula},
+      {"inputs",
+       {{"horizon_years", spec.horizon_years},
+        {"maintenance_per_year", spec.maintenance_per_year}}},
       {"exchange",
        {{"cny_per_usd", spec.exchange.cny_per_usd},
         {"source", spec.exchange.source},

@@ -23,10 +23,15 @@ std::string painted(const std::string& text, const char* colour, bool on) {
   return on ? colour + text + "\033[0m" : text;
 }
 
+// Errors need no tenths above ten per cent.
+std::string error_text(double share) {
+  return share >= 0.1 ? fmt::format("{:.0f} %", share * 100.0) : percent_text(share);
+}
+
 std::string trust_text(const Figure& figure) {
   std::string out(sim::core::to_string(figure.provenance));
   if (!figure.relative_error) return out + ", unvalidated";
-  return out + " +-" + percent_text(*figure.relative_error);
+  return out + " +-" + error_text(*figure.relative_error);
 }
 
 // Control characters of a name would act on the terminal.
@@ -198,7 +203,7 @@ void put_sources(Answer& out, const ServingResult& result) {
     const auto& s = sources[i];
     out.line(fmt::format("  {:<{}}{:>6}  {:<10} {:>8}  {}", i == 0 ? "rests on" : "", kLabelWidth,
                          percent_text(s.share), sim::core::to_string(s.provenance),
-                         "+-" + percent_text(s.relative_error), clip(printable(s.name), 54)));
+                         "+-" + error_text(s.relative_error), clip(printable(s.name), 54)));
   }
   if (sources.size() > kShown)
     out.line(
@@ -214,9 +219,12 @@ std::string outcome_text(const SloOutcome& t) {
   if (!std::isfinite(t.value_s))
     return fmt::format("{}.{} is out of reach, too many requests never finish", t.term.metric,
                        t.term.statistic);
-  return fmt::format("{}.{} {} against {} ({} {})", t.term.metric, t.term.statistic,
-                     time_text(t.value_s), time_text(t.term.limit_s),
-                     percent_text(std::abs(t.margin)), t.met ? "to spare" : "over");
+  const double ratio = t.value_s / t.term.limit_s;
+  const std::string distance = t.met       ? percent_text(t.margin) + " to spare"
+                               : ratio < 2 ? percent_text(-t.margin) + " over"
+                                           : significant(ratio, 2) + " times as long";
+  return fmt::format("{}.{} {} against {} ({})", t.term.metric, t.term.statistic,
+                     time_text(t.value_s), time_text(t.term.limit_s), distance);
 }
 
 }  // namespace
@@ -240,14 +248,14 @@ std::string verdict_sentence(const Metrics& m) {
   if (m.arrived == 0) return "No verdict: no request arrived in the measured window";
   const auto worst = std::min_element(
       terms.begin(), terms.end(), [](const auto& a, const auto& b) { return a.margin < b.margin; });
+  const auto missed =
+      std::count_if(terms.begin(), terms.end(), [](const auto& t) { return !t.met; });
   std::string out = m.slo.met ? "Meets the SLO" : "Misses the SLO";
+  if (missed > 1) out += fmt::format(" in {} terms", missed);
   if (m.slo.inside_error) out += ", but within its error";
   out += ": " + outcome_text(*worst);
   if (m.slo.inside_error && m.latency.relative_error)
-    out += fmt::format(", error {}", percent_text(*m.latency.relative_error));
-  const auto missed =
-      std::count_if(terms.begin(), terms.end(), [](const auto& t) { return !t.met; });
-  if (missed > 1) out += fmt::format("; {} terms missed", missed);
+    out += fmt::format(", error {}", error_text(*m.latency.relative_error));
   return out;
 }
 

@@ -30,7 +30,7 @@ endfunction()
 # One script out of several, in the order in which they use each other.
 set(script ${OUTPUT}.js)
 file(WRITE ${script} "")
-foreach(part report_text report_base report_charts report)
+foreach(part report_text report_base report_charts report_cost report)
   file(READ ${FOLDER}/${part}.js text)
   file(APPEND ${script} "${text}")
 endforeach()

@@ -1,7 +1,4 @@
 // The page: sections in order, each a function from data to elements.
-const charts = (...figures) => el("div", { class: figures.length === 1 ? "charts one" : "charts" }, ...figures);
-const paragraph = (content, cls = null) => el("p", { text: content, class: cls });
-
 function confidence() {
   const figure = S.figures.p99_ttft;
   const error = figure.relative_error;
@@ -15,11 +12,13 @@ function verdictWords() {
   if (!terms.length) return { kind: "", head: words.noSlo, rest: words.plain(time(S.p99_ttft_ms), time(S.p99_tpot_ms)) };
   const worst = terms.reduce((a, b) => ((b.margin ?? -Infinity) < (a.margin ?? -Infinity) ? b : a));
   const name = `${worst.metric.toUpperCase()} ${worst.statistic}`;
-  const values = [name, time(worst.value_ms), time(worst.limit_ms), percent(Math.abs(worst.margin))];
+  const ratio = worst.value_ms / worst.limit_ms;
+  const far = !worst.met && ratio >= 2;
+  const values = [name, time(worst.value_ms), time(worst.limit_ms), far ? number(ratio, 2) : percent(Math.abs(worst.margin))];
   const missed = terms.filter((term) => !term.met).length;
-  let rest = worst.value_ms === null ? words.never(name) : worst.met ? words.tightest(...values) : words.broken(...values);
+  let rest = worst.value_ms === null ? words.never(name) : (worst.met ? words.tightest : far ? words.brokenFar : words.broken)(...values);
   if (missed > 1) rest += words.more(missed);
-  if (S.slo.inside_error) rest += ` ${words.nearNote(percent(S.figures.p99_ttft.relative_error))}`;
+  if (S.slo.inside_error) rest += ` ${words.nearNote(errorText(S.figures.p99_ttft.relative_error))}`;
   const head = (S.slo.met ? words.meets : words.misses) + (S.slo.inside_error ? words.near : "");
   return { kind: S.slo.inside_error ? "doubt" : S.slo.met ? "good" : "bad", head, rest };
 }
@@ -122,26 +121,6 @@ function memory() {
   return [charts(stacked("memory", words.memTitle(bytes(m.kv), whole(S.kv.tokens), bytes(m.weights), bytes(m.capacity)), words.memAxis, [words.oneGpu], parts, (v) => `${number(v)}${NB}GB`))];
 }
 
-function cost() {
-  const words = t();
-  const c = S.cost;
-  const code = DATA.currency.toLowerCase();
-  const lines = c.per_hour_lines.filter((l) => l[code] > 0);
-  const parts = lines.map((l) => ({ label: words.costLines[l.name] || l.name, column: l.name, values: [l[code]] }));
-  const top = parts.reduce((a, b) => (b.values[0] > a.values[0] ? b : a), parts[0]);
-  const figures = [[words.perMOut, c.per_million_output_tokens], [words.perMTotal, c.per_million_total_tokens], [words.perHour, c.per_hour],
-    [words.perMonth, { cny: c.per_hour.cny * 730, usd: c.per_hour.usd * 730 }]];
-  const prices = Object.entries(c.prices).filter(([, p]) => p).map(([key, p]) => [words.prices[key], `${p.currency} ${amount(p.amount)}`, { text: p.source, kind: "break" }, { text: p.date, kind: "number" }]);
-  prices.push([words.prices.exchange, number(c.exchange.cny_per_usd), { text: c.exchange.source, kind: "break" }, { text: c.exchange.date, kind: "number" }]);
-  const title = top ? words.costTitle(top.label, percent(top.values[0] / c.per_hour[code]), `${DATA.currency}${NB}${amount(c.per_hour[code])}`) : words.costRow;
-  return [
-    charts(stacked("cost", title, words.costAxis(DATA.currency), [words.costRow], parts, (v) => amount(v))),
-    table(words.costHead, figures.map(([name, v]) => [name, amount(v.cny), amount(v.usd)]), { numeric: [1, 2] }),
-    paragraph(c.formula, "quiet"),
-    table(words.priceHead, prices, { numeric: [1, 3] }),
-  ];
-}
-
 function energy() {
   const words = t();
   const e = S.energy;
@@ -157,7 +136,7 @@ function figureRows() {
   const unit = (f) => (f.unit === "ms" ? time : f.unit.startsWith("share") ? percent : (v) => number(v));
   return Object.entries(S.figures).map(([key, f]) => [words.figures[key] || key, unit(f)(f.value),
     f.low === null ? "–" : `${unit(f)(f.low)} – ${unit(f)(f.high)}`, { text: words.prov[f.provenance], badge: true },
-    f.relative_error === null ? words.unknown : `±${percent(f.relative_error)}`, { text: words.basis[f.basis] || f.basis, kind: "break" }]);
+    f.relative_error === null ? words.unknown : `±${errorText(f.relative_error)}`, { text: words.basis[f.basis] || f.basis, kind: "break" }]);
 }
 
 function configTable() {
@@ -174,7 +153,7 @@ function configTable() {
 function trust() {
   const words = t();
   const sources = [...S.sources].sort((a, b) => b.share_of_step_time - a.share_of_step_time)
-    .map((s) => [{ text: s.name, kind: "break" }, percent(s.share_of_step_time), { text: words.prov[s.provenance], badge: true }, `±${percent(s.relative_error)}`]);
+    .map((s) => [{ text: s.name, kind: "break" }, percent(s.share_of_step_time), { text: words.prov[s.provenance], badge: true }, `±${errorText(s.relative_error)}`]);
   const list = [paragraph(words.trustIntro), table(words.figHead, figureRows(), { numeric: [1, 2] }), paragraph(words.provNote, "quiet"),
     table(words.srcHead, sources, { caption: words.srcCaption, numeric: [1, 3] })];
   const passed = S.conservation.passed;

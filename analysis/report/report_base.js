@@ -26,6 +26,8 @@ function percent(share) {
   const text = p.toFixed(Math.abs(p) < 10 || (p > 90 && p <= 100) ? 1 : 0);
   return `${text === "0.0" ? "0" : text === "100.0" ? "100" : text}${NB}%`;
 }
+// Errors need no tenths above ten per cent.
+const errorText = (share) => (share >= 0.1 ? `${Math.round(share * 100)}${NB}%` : percent(share));
 const bytes = (value) => (value >= 1e9 ? `${number(value / 1e9)}${NB}GB` : `${number(value / 1e6)}${NB}MB`);
 function amount(value) {
   if (value === null || !Number.isFinite(value)) return "–";
@@ -48,6 +50,9 @@ function el(tag, attributes = {}, ...children) {
   node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
 }
+
+const charts = (...figures) => el("div", { class: figures.length === 1 ? "charts one" : "charts" }, ...figures);
+const paragraph = (content, cls = null) => el("p", { text: content, class: cls });
 
 // rows: arrays of cells; a cell is text, or {text, kind} with kind "number", "break" or a mark.
 function table(head, rows, { caption = null, tall = false, numeric = [] } = {}) {

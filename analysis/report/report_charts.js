@@ -18,8 +18,9 @@ function figure({ id, title, config, csv, flat = false }) {
   return node;
 }
 
-function drawCharts(changes = {}) {
+function drawCharts(changes = {}, only = null) {
   for (const chart of state.charts) {
+    if (only && chart.canvas.id !== only) continue;
     if (chart.drawn) chart.drawn.destroy();
     const config = chart.config();
     Object.assign(config.options, changes);

@@ -49,6 +49,14 @@ TEST_CASE("verdict: a miss names the term and by how much") {
   CHECK(verdict_sentence(m) == "Misses the SLO: ttft.p90 2.60 s against 2.00 s (30 % over)");
 }
 
+TEST_CASE("verdict: several terms missed, one by far") {
+  Scenario s = small_scenario();
+  s.slo[0].limit_s = 0.1;  // 2.6 s: 26 times as long; 0.499 s against 0.4 s
+  s.slo[1].limit_s = 0.4;
+  CHECK(verdict_sentence(summarise(s, small_result())) ==
+        "Misses the SLO in 2 terms: ttft.p90 2.60 s against 100 ms (26 times as long)");
+}
+
 TEST_CASE("verdict: met, tightest term first") {
   Scenario s = small_scenario();
   s.slo[0].limit_s = 4.0;  // 2.6 of 4 s: 35 % to spare; tpot 50 %
