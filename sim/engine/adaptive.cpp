@@ -18,8 +18,7 @@ constexpr double kFirstRate = 2e6;
 }  // namespace
 
 AdaptiveLoop::AdaptiveLoop(System& system, RunControl& control, Tally& tally, Team& team)
-    : control_(control),
-      tally_(tally),
+    : tally_(tally),
       turns_(system, control, tally),
       windows_(system, control, tally, team, nullptr) {}
 

@@ -24,7 +24,6 @@ class AdaptiveLoop {
 
   Progress phase(bool windows, std::uint64_t until, double seconds);
 
-  RunControl& control_;
   Tally& tally_;
   SequentialLoop turns_;
   WindowLoop windows_;
