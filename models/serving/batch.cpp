@@ -57,7 +57,8 @@ std::int64_t Batch::steps_to_milestone() {
 }
 
 bool Batch::can_ever_hold(std::int32_t input, std::int32_t output) const {
-  return blocks_for(std::int64_t{input} + output - 1) <= total_blocks_;
+  const std::int64_t most = rule_.request_blocks > 0 ? rule_.request_blocks : total_blocks_;
+  return blocks_for(std::int64_t{input} + output - 1) <= most;
 }
 
 Slot Batch::enqueue(const Sequence& arrival) {

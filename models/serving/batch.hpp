@@ -37,6 +37,7 @@ struct AdmissionRule {
   std::int32_t max_sequences = 1;
   std::int32_t watermark_blocks = 0;  // must stay free
   double reserve_output = 0.0;        // share of the output a request finds blocks for
+  std::int64_t request_blocks = 0;    // that one request can get at most; 0 = the whole pool
 };
 
 using Slot = std::uint32_t;

@@ -64,6 +64,7 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const MemoryAccount& memory, c
   replica.ranks = ranks;
   replica.admission.max_sequences = d.batching.max_sequences * ranks;
   replica.kv_blocks = memory.kv_blocks * ranks;
+  replica.admission.request_blocks = memory.kv_blocks;  // a request lives on one rank
   replica.admission.watermark_blocks = static_cast<std::int32_t>(
       std::llround(d.engine.kv_watermark * static_cast<double>(replica.kv_blocks)));
   replica.admission.reserve_output = d.engine.kv_reserve_output;

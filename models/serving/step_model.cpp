@@ -271,12 +271,22 @@ Cell StepModel::prefill(const llm::Chunk& chunk) const {
 }
 
 // Engines attend to all prompts of a step in one variable-length kernel: the cost of a token-sized
-// chunk, which is launch and latency, is paid once, not once a chunk.
+// chunk, which is launch and latency, is paid once, not once a chunk. Attention ranks work side by
+// side and wait for the one with the most; micro-batches of a pipeline share the prompts.
 void StepModel::add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) const {
-  for (const auto& chunk : chunks) cell += prefill(chunk);
-  if (chunks.size() < 2) return;
-  const Cell least = prefill({1, 0});
-  cell.add_scaled(least, -static_cast<double>(chunks.size() - 1));
+  if (chunks.empty()) return;
+  Cell sum;
+  double largest = 0;
+  for (const auto& chunk : chunks) {
+    const Cell one = prefill(chunk);
+    largest = std::max(largest, one.v[Cell::total]);
+    sum += one;
+  }
+  if (chunks.size() > 1) sum.add_scaled(prefill({1, 0}), -static_cast<double>(chunks.size() - 1));
+  const auto& layout = deployment_.layout;
+  const double total = sum.v[Cell::total];
+  const double on_rank = std::max(total / layout.data_attention, std::min(largest, total));
+  cell.add_scaled(sum, total > 0 ? on_rank / total / layout.pipeline : 0.0);
 }
 
 // Tables time one kernel in a short burst; hundreds of milliseconds of tensor work run into the

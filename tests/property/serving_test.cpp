@@ -25,6 +25,7 @@ ServingSpec random_spec() {
   d.engine.stream_interval = *rc::gen::inRange(1, 6);
   d.engine.first_token_at_once = *rc::gen::arbitrary<bool>();
   d.engine.client_s = *rc::gen::element(0.0, 0.02);
+  d.layout.data_attention = *rc::gen::inRange(1, 3);
   spec.seed = *rc::gen::arbitrary<std::uint64_t>();
   if (*rc::gen::arbitrary<bool>()) {
     spec.workload.arrivals = ClosedLoopArrivals{*rc::gen::inRange(1, 20)};
@@ -106,10 +107,12 @@ TEST_CASE("Nothing is lost, whatever the scenario") {
       if (result.requests.outcome[i] == RequestOutcome::completed)
         output += result.requests.output_tokens[i];
     RC_ASSERT(result.output_tokens == output);
+    const int ranks = spec.deployment.layout.data_attention;
+    const BatchingSpec& batching = spec.deployment.batching;
     for (std::size_t i = 0; i < result.steps.start_s.size(); ++i) {
-      RC_ASSERT(result.steps.kv_blocks[i] <= memory.kv_blocks);
-      RC_ASSERT(result.steps.prefill_tokens[i] <= spec.deployment.batching.max_tokens);
-      RC_ASSERT(result.steps.decode_sequences[i] <= spec.deployment.batching.max_sequences);
+      RC_ASSERT(result.steps.kv_blocks[i] <= memory.kv_blocks * ranks);
+      RC_ASSERT(result.steps.prefill_tokens[i] <= batching.max_tokens * ranks);
+      RC_ASSERT(result.steps.decode_sequences[i] <= batching.max_sequences * ranks);
     }
   }));
 }
