@@ -26,6 +26,7 @@ struct GpuSpec {
   std::string architecture;  // ampere, ada, hopper, blackwell, cdna3, ...
   std::string tables;        // folder of measured tables, e.g. h200_sxm; empty = none
   int sm_count = 0;
+  sim::core::Hertz boost_clock;  // of the SMs; 0 = unknown
   Bytes memory;              // capacity as the driver reports it
   BytesPerSecond memory_bandwidth;
   Bytes l2_cache;

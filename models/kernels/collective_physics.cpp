@@ -20,7 +20,7 @@ double ring_bytes(Kind kind, double bytes, double n) {
   return (kind == Kind::all_reduce ? 2.0 : 1.0) * bytes * (n - 1) / n;
 }
 
-double ring_latency(Kind kind, double n, const PhysicalParameters& p) {
+double ring_latency(Kind kind, double n, const CollectiveParameters& p) {
   switch (kind) {
     case Kind::all_reduce:
       return p.ring_launch_s + p.ring_per_gpu_s * n;
@@ -35,19 +35,21 @@ double ring_latency(Kind kind, double n, const PhysicalParameters& p) {
 }
 
 double ring_seconds(Kind kind, double bytes, double n, const Machine& machine,
-                    const PhysicalParameters& p) {
+                    const CollectiveParameters& p) {
   const double rate = p.wire_efficiency * link_of(machine);
   return ring_latency(kind, n, p) + (rate > 0 ? ring_bytes(kind, bytes, n) / rate : 0);
 }
 
 // An engine's own all-reduce: every GPU reads all peers' data (short messages), or reduces its
 // share and then gathers (two rounds).
-double direct_seconds(double bytes, double n, const Machine& machine, const PhysicalParameters& p) {
+double direct_seconds(double bytes, double n, const Machine& machine,
+                      const CollectiveParameters& p) {
   const double rate = p.direct_efficiency * link_of(machine);
-  if (rate <= 0) return p.direct_launch_s;
-  const double one = p.direct_launch_s + bytes * (n - 1) / rate;
-  const double two =
-      p.direct_launch_s + p.direct_round_s + ring_bytes(Kind::all_reduce, bytes, n) / rate;
+  const double launch = p.direct_launch_s + p.direct_per_gpu_s * n;
+  if (rate <= 0) return launch;
+  const double one = launch + bytes * (n - 1) / rate;
+  const double two = launch + p.direct_round_s + p.direct_round_per_gpu_s * n +
+                     ring_bytes(Kind::all_reduce, bytes, n) / rate;
   return std::min(one, two);
 }
 
@@ -59,11 +61,11 @@ double nodes_of(const llm::CollectiveOp& op, const Machine& machine) {
 
 // Across nodes: inside each node first, then every GPU's share over its part of the network.
 double network_seconds(const llm::CollectiveOp& op, double nodes, const Machine& machine,
-                       const PhysicalParameters& p) {
+                       const CollectiveParameters& p) {
   const double local = std::max(1.0, op.gpus / nodes);
   const bool exchange = op.kind == Kind::all_to_all || op.kind == Kind::send_recv;
   const double share = exchange ? op.bytes : op.bytes / local;
-  const double rate = p.wire_efficiency * (machine.network > 0 ? machine.network : machine.pcie);
+  const double rate = p.network_efficiency * (machine.network > 0 ? machine.network : machine.pcie);
   const double wire = rate > 0 ? ring_bytes(op.kind, share, nodes) / rate : 0;
   const double inside =
       local > 1 && !exchange ? ring_seconds(op.kind, op.bytes, local, machine, p) : 0.0;
@@ -75,7 +77,7 @@ double network_seconds(const llm::CollectiveOp& op, double nodes, const Machine&
 }  // namespace
 
 double collective_seconds(const llm::CollectiveOp& op, const std::string& variant,
-                          const Machine& machine, const PhysicalParameters& p) {
+                          const Machine& machine, const CollectiveParameters& p) {
   if (op.gpus <= 1) return 0;
   const double nodes = nodes_of(op, machine);
   if (nodes > 1) return network_seconds(op, nodes, machine, p);

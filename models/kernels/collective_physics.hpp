@@ -8,10 +8,10 @@
 
 namespace foretoken::models::kernels {
 
-struct PhysicalParameters;
+struct CollectiveParameters;
 
 double collective_seconds(const llm::CollectiveOp& op, const std::string& variant,
-                          const Machine& machine, const PhysicalParameters& parameters);
+                          const Machine& machine, const CollectiveParameters& parameters);
 double least_collective_seconds(const llm::CollectiveOp& op, const Machine& machine);
 
 }  // namespace foretoken::models::kernels

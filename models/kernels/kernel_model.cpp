@@ -129,7 +129,8 @@ OperatorTime KernelModel::time(const llm::OperatorShape& shape) const {
                               ? Provenance::measured
                               : Provenance::calibrated;
   }
-  result.seconds = std::max(result.seconds, least_seconds(shape, variant, impl_->machine));
+  result.seconds = std::max({result.seconds, least_seconds(shape, variant, impl_->machine),
+                             least_weight_seconds(shape, variant, impl_->machine)});
   result.relative_error = impl_->error_of(family_of(shape), result.provenance);
   return result;
 }

@@ -8,9 +8,9 @@ namespace {
 
 using hardware::DType;
 
-// L2 to SM: 64 byte/clock for each SM (NVIDIA A100 and H100 whitepapers), at 1.98 GHz, the highest
-// boost clock of the data-centre parts. Only ever used as a limit from above.
-constexpr double kL2BytesPerSm = 64.0 * 1.98e9;
+// L2 to SM: 64 byte/clock for each SM (NVIDIA A100 and H100 whitepapers). Only ever used as a limit
+// from above, so that a boost clock a little above the card's does no harm: 10 % are added.
+constexpr double kL2BytesPerClock = 64.0 * 1.1;
 
 constexpr std::array<DType, 8> kDTypes{DType::fp32, DType::tf32, DType::bf16, DType::fp16,
                                        DType::fp8,  DType::int8, DType::fp4,  DType::int4};
@@ -40,12 +40,14 @@ double Machine::peak_of(DType dtype) const {
   return 0;
 }
 
-double Machine::l2_bandwidth() const { return sms * kL2BytesPerSm; }
+double Machine::l2_bandwidth() const { return sms * clock * kL2BytesPerClock; }
 
 Machine machine_of(const hardware::GpuSpec& gpu) {
   Machine machine;
   machine.architecture = gpu.architecture;
   machine.sms = std::max(1, gpu.sm_count);
+  if (gpu.boost_clock.value() > 0) machine.clock = gpu.boost_clock.value();
+  if (gpu.sustained_compute > 0) machine.sustained = gpu.sustained_compute;
   machine.bandwidth = gpu.memory_bandwidth.value();
   machine.l2 = gpu.l2_cache.value();
   machine.scale_up = gpu.scale_up_bandwidth.value();
@@ -67,6 +69,8 @@ void store_machine(const std::string& gpu, const Machine& machine,
   const std::string prefix = gpu + "/card/";
   parameters[prefix + "architecture/" + machine.architecture] = 1.0;
   parameters[prefix + "sms"] = machine.sms;
+  parameters[prefix + "clock"] = machine.clock;
+  parameters[prefix + "sustained"] = machine.sustained;
   parameters[prefix + "bandwidth"] = machine.bandwidth;
   parameters[prefix + "l2"] = machine.l2;
   parameters[prefix + "scale_up"] = machine.scale_up;
@@ -89,6 +93,8 @@ bool load_machine(const std::string& gpu, const std::map<std::string, double>& p
   if (architecture != parameters.end() && architecture->first.starts_with(tag))
     machine.architecture = architecture->first.substr(tag.size());
   machine.sms = number("sms");
+  if (number("clock") > 0) machine.clock = number("clock");
+  if (number("sustained") > 0) machine.sustained = number("sustained");
   machine.bandwidth = number("bandwidth");
   machine.l2 = number("l2");
   machine.scale_up = number("scale_up");

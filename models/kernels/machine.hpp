@@ -12,6 +12,8 @@ namespace foretoken::models::kernels {
 struct Machine {
   std::string architecture;
   double sms = 1.0;
+  double clock = 1.75e9;   // Hz; where a card gives none, that of a data-centre GPU
+  double sustained = 1.0;  // share of the peak left under the power limit in long products
   double bandwidth = 0.0;  // memory, byte/s
   double l2 = 0.0;         // bytes
   double scale_up = 0.0;   // byte/s per GPU, one direction; 0 = none

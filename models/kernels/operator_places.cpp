@@ -176,7 +176,7 @@ struct Coordinates {
 // validation over whole keys left out, the same for every GPU and engine.
 struct Shapes {
   FieldShape operator()(const llm::GemmOp&) const {
-    return {11, {3, 5, 5, 10, 3, 2, 2, 2, 2, 2, 2}, 0.01F, 32};
+    return {11, {3, 5, 5, 10, 3, 2, 2, 2, 2, 2, 2}, 0.01F, 40};
   }
   FieldShape operator()(const llm::PrefillAttentionOp&) const {
     return {8, {4, 4, 4, 4, 2, 2, 2, 2}, 0.01F, 32};

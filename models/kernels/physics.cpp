@@ -2,93 +2,121 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "models/kernels/collective_physics.hpp"
-#include "models/kernels/moe_load.hpp"
+#include "models/kernels/work.hpp"
 
 namespace foretoken::models::kernels {
 namespace {
 
-using hardware::DType;
-using llm::WeightFormat;
+constexpr double kReferenceSustained = 0.87;
+constexpr double kReferenceClock = 1.755e9;  // Hz; the launch times are quoted at it
 
-DType arithmetic_of(WeightFormat format, const std::string& variant) {
-  if (variant.starts_with("fp8")) return DType::fp8;
-  if (variant.starts_with("int8")) return DType::int8;
-  switch (format) {
-    case WeightFormat::fp8:
-    case WeightFormat::fp8_block:
-      return DType::fp8;
-    case WeightFormat::nvfp4:
-      return DType::fp4;
-    default:
-      return DType::bf16;
-  }
+template <class Group, std::size_t N>
+void override_fields(const std::map<std::string, double>& parameters, const std::string& prefix,
+                     Group& group, const std::pair<const char*, double Group::*> (&fields)[N]) {
+  for (const auto& [name, field] : fields)
+    if (const auto found = parameters.find(prefix + name); found != parameters.end())
+      group.*field = found->second;
 }
 
-struct Arithmetic {
-  const std::string& variant;
-  DType operator()(const llm::GemmOp& op) const { return arithmetic_of(op.format, variant); }
-  DType operator()(const llm::MlaBmmOp& op) const { return arithmetic_of(op.format, variant); }
-  DType operator()(const llm::MoeOp& op) const { return arithmetic_of(op.format, variant); }
-  DType operator()(const llm::CollectiveOp&) const { return DType::bf16; }
-  DType operator()(const llm::ElementwiseOp&) const { return DType::bf16; }
-  template <class Attention>
-  DType operator()(const Attention& op) const {
-    return op.kv == DType::fp8 ? DType::fp8 : DType::bf16;
-  }
-};
-
-// Flops and bytes of an operator on this GPU.
-struct Work {
-  double flops = 0, bytes = 0;
-};
-
-// Expert layers without a gate have two matrices in place of three.
-Work moe_work(const llm::MoeOp& op, const std::string& variant) {
-  const MoeLoad load = moe_load(op);
-  const double inner = static_cast<double>(op.intermediate) / op.tensor;
-  const double matrices = variant.find("nongated") != std::string::npos ? 2.0 : 3.0;
-  constexpr double kActivation = 2.0;  // bytes of an element
-  Work work;
-  work.flops = 2 * matrices * load.pairs * op.hidden * inner;
-  work.bytes = load.experts * matrices * op.hidden * inner * bytes_per_weight(op.format) +
-               load.pairs * (2.0 * op.hidden + (matrices - 1) * 2 * inner) * kActivation;
-  return work;
+const RooflineParameters* roofline_of(const llm::OperatorShape& shape,
+                                      const PhysicalParameters& parameters) {
+  struct Chooser {
+    const PhysicalParameters& p;
+    const RooflineParameters* operator()(const llm::GemmOp&) const { return &p.gemm; }
+    const RooflineParameters* operator()(const llm::PrefillAttentionOp&) const {
+      return &p.prefill;
+    }
+    const RooflineParameters* operator()(const llm::DecodeAttentionOp&) const { return &p.decode; }
+    const RooflineParameters* operator()(const llm::MlaPrefillOp&) const { return &p.mla_prefill; }
+    const RooflineParameters* operator()(const llm::MlaDecodeOp&) const { return &p.mla_decode; }
+    const RooflineParameters* operator()(const llm::MlaBmmOp&) const { return &p.mla_bmm; }
+    const RooflineParameters* operator()(const llm::MoeOp&) const { return &p.moe; }
+    const RooflineParameters* operator()(const llm::CollectiveOp&) const { return nullptr; }
+    const RooflineParameters* operator()(const llm::ElementwiseOp&) const { return nullptr; }
+  };
+  return std::visit(Chooser{parameters}, shape);
 }
 
-Work work_of(const llm::OperatorShape& shape, const std::string& variant) {
-  if (const auto* moe = std::get_if<llm::MoeOp>(&shape)) return moe_work(*moe, variant);
-  return {llm::flops(shape).value(), llm::bytes_moved(shape).value()};
+double roofline_seconds(const Work& work, const Machine& machine, const RooflineParameters& p) {
+  const double launch = p.launch_s * (1 - p.launch_clock_share +
+                                      p.launch_clock_share * kReferenceClock / machine.clock);
+  // Little by little a call's data stop fitting: half of them miss at the usable share of L2.
+  const double fill = p.l2_share * machine.l2 > 0 ? work.bytes / (p.l2_share * machine.l2) : 1e9;
+  const double missing = 1 - 1 / (1 + std::pow(fill, 4));
+  const double memory =
+      machine.bandwidth > 0 ? work.bytes * missing / (p.memory_efficiency * machine.bandwidth) : 0;
+  const double sm = work.bytes / (machine.sms * machine.clock * p.sm_bytes_per_clock);
+  // The efficiencies were found with H100 and H200, of whose peak 0.87 is sustained.
+  const double peak = p.compute_efficiency / kReferenceSustained * machine.sustained *
+                      machine.peak_of(work.arithmetic);
+  const double compute = peak > 0 ? std::max(work.flops, work.padded_flops * p.padding) / peak : 0;
+  const double chain = work.chain_steps * p.chain_s_per_step * 1e9 / machine.clock;
+  const auto power = [&](double x) { return std::pow(x, p.sharpness); };
+  return launch +
+         std::pow(power(memory) + power(sm) + power(compute) + power(chain), 1 / p.sharpness);
 }
 
 }  // namespace
 
 PhysicalParameters PhysicalParameters::from(const std::map<std::string, double>& parameters) {
+  using R = RooflineParameters;
+  using C = CollectiveParameters;
+  using P = PhysicalParameters;
+  constexpr std::pair<const char*, double R::*> kRoofline[] = {
+      {"launch_s", &R::launch_s},
+      {"launch_clock_share", &R::launch_clock_share},
+      {"memory_efficiency", &R::memory_efficiency},
+      {"compute_efficiency", &R::compute_efficiency},
+      {"sharpness", &R::sharpness},
+      {"l2_share", &R::l2_share},
+      {"sm_bytes_per_clock", &R::sm_bytes_per_clock},
+      {"chain_s_per_step", &R::chain_s_per_step},
+      {"padding", &R::padding}};
+  constexpr std::pair<const char*, double C::*> kCollective[] = {
+      {"wire_efficiency", &C::wire_efficiency},
+      {"network_efficiency", &C::network_efficiency},
+      {"direct_efficiency", &C::direct_efficiency},
+      {"direct_launch_s", &C::direct_launch_s},
+      {"direct_per_gpu_s", &C::direct_per_gpu_s},
+      {"direct_round_s", &C::direct_round_s},
+      {"direct_round_per_gpu_s", &C::direct_round_per_gpu_s},
+      {"direct_most_bytes", &C::direct_most_bytes},
+      {"eager_launch_s", &C::eager_launch_s},
+      {"ring_launch_s", &C::ring_launch_s},
+      {"ring_per_gpu_s", &C::ring_per_gpu_s},
+      {"half_ring_launch_s", &C::half_ring_launch_s},
+      {"half_ring_per_gpu_s", &C::half_ring_per_gpu_s},
+      {"exchange_launch_s", &C::exchange_launch_s},
+      {"exchange_per_gpu_s", &C::exchange_per_gpu_s}};
+  constexpr std::pair<const char*, double P::*> kElementwise[] = {
+      {"launch_s", &P::elementwise_launch_s}, {"efficiency", &P::elementwise_efficiency}};
   PhysicalParameters result;
-  const std::pair<const char*, double PhysicalParameters::*> kFields[] = {
-      {"launch_s", &PhysicalParameters::launch_s},
-      {"moe_launch_s", &PhysicalParameters::moe_launch_s},
-      {"memory_efficiency", &PhysicalParameters::memory_efficiency},
-      {"compute_efficiency", &PhysicalParameters::compute_efficiency},
-      {"sharpness", &PhysicalParameters::sharpness},
-      {"wire_efficiency", &PhysicalParameters::wire_efficiency},
-      {"direct_efficiency", &PhysicalParameters::direct_efficiency},
-      {"direct_launch_s", &PhysicalParameters::direct_launch_s},
-      {"direct_round_s", &PhysicalParameters::direct_round_s},
-      {"direct_most_bytes", &PhysicalParameters::direct_most_bytes},
-      {"eager_launch_s", &PhysicalParameters::eager_launch_s},
-      {"ring_launch_s", &PhysicalParameters::ring_launch_s},
-      {"ring_per_gpu_s", &PhysicalParameters::ring_per_gpu_s},
-      {"half_ring_launch_s", &PhysicalParameters::half_ring_launch_s},
-      {"half_ring_per_gpu_s", &PhysicalParameters::half_ring_per_gpu_s},
-      {"exchange_launch_s", &PhysicalParameters::exchange_launch_s},
-      {"exchange_per_gpu_s", &PhysicalParameters::exchange_per_gpu_s}};
-  for (const auto& [name, field] : kFields)
-    if (const auto found = parameters.find(std::string("physics/") + name);
-        found != parameters.end())
-      result.*field = found->second;
+  const std::pair<const char*, R P::*> kFamilies[] = {{"gemm", &P::gemm},
+                                                      {"prefill", &P::prefill},
+                                                      {"decode", &P::decode},
+                                                      {"mla_prefill", &P::mla_prefill},
+                                                      {"mla_decode", &P::mla_decode},
+                                                      {"mla_bmm", &P::mla_bmm},
+                                                      {"moe", &P::moe}};
+  for (const auto& [name, family] : kFamilies)
+    override_fields(parameters, std::string("physics/") + name + "/", result.*family, kRoofline);
+  override_fields(parameters, "physics/collective/", result.collective, kCollective);
+  override_fields(parameters, "physics/elementwise/", result, kElementwise);
   return result;
+}
+
+double physical_seconds(const llm::OperatorShape& shape, const std::string& variant,
+                        const Machine& machine, const PhysicalParameters& parameters) {
+  if (const auto* op = std::get_if<llm::CollectiveOp>(&shape))
+    return collective_seconds(*op, variant, machine, parameters.collective);
+  if (const auto* op = std::get_if<llm::ElementwiseOp>(&shape)) {
+    const double rate = parameters.elementwise_efficiency * machine.bandwidth;
+    return parameters.elementwise_launch_s * op->kernels + (rate > 0 ? op->bytes / rate : 0);
+  }
+  return roofline_seconds(work_of(shape, variant), machine, *roofline_of(shape, parameters));
 }
 
 double least_seconds(const llm::OperatorShape& shape, const std::string& variant,
@@ -100,25 +128,14 @@ double least_seconds(const llm::OperatorShape& shape, const std::string& variant
   const double cached = std::min(work.bytes, machine.l2);
   const double memory = (machine.l2_bandwidth() > 0 ? cached / machine.l2_bandwidth() : 0) +
                         (machine.bandwidth > 0 ? (work.bytes - cached) / machine.bandwidth : 0);
-  const double peak = machine.peak_of(std::visit(Arithmetic{variant}, shape));
+  const double peak = machine.peak_of(work.arithmetic);
   return std::max(memory, peak > 0 ? work.flops / peak : 0);
 }
 
-double physical_seconds(const llm::OperatorShape& shape, const std::string& variant,
-                        const Machine& machine, const PhysicalParameters& parameters) {
-  if (const auto* op = std::get_if<llm::CollectiveOp>(&shape))
-    return collective_seconds(*op, variant, machine, parameters);
-  const double bandwidth = parameters.memory_efficiency * machine.bandwidth;
-  if (const auto* op = std::get_if<llm::ElementwiseOp>(&shape))
-    return parameters.launch_s * op->kernels + (bandwidth > 0 ? op->bytes / bandwidth : 0);
-  const Work work = work_of(shape, variant);
-  const double peak = machine.peak_of(std::visit(Arithmetic{variant}, shape));
-  const double memory = bandwidth > 0 ? work.bytes / bandwidth : 0;
-  const double compute = peak > 0 ? work.flops / (parameters.compute_efficiency * peak) : 0;
-  const double launch =
-      std::holds_alternative<llm::MoeOp>(shape) ? parameters.moe_launch_s : parameters.launch_s;
-  const double p = parameters.sharpness;
-  return launch + std::pow(std::pow(memory, p) + std::pow(compute, p), 1 / p);
+double least_weight_seconds(const llm::OperatorShape& shape, const std::string& variant,
+                            const Machine& machine) {
+  if (machine.bandwidth <= 0) return 0;
+  return work_of(shape, variant).weight_bytes / machine.bandwidth;
 }
 
 }  // namespace foretoken::models::kernels

@@ -36,6 +36,8 @@ class TableModel {
   // ln(measured / physical) expected of a row; where its category was not learned, the nearest one
   // of the same kind lends its own. nullopt where there is none.
   [[nodiscard]] std::optional<double> correction(const PlacedRow& row) const;
+  // The same, as if the row were of that category.
+  [[nodiscard]] double correction(const PlacedRow& row, const std::string& category) const;
 
  private:
   std::map<std::string, Variants> categories_;
@@ -63,6 +65,11 @@ typename Map::const_iterator nearest_category(const Map& names, const std::strin
   }
   return best;
 }
+
+// From tables of other GPUs, the nearest first. Where a farther one has the row's own category and
+// the nearest has not, what separates the two categories there is added to the nearest's.
+std::optional<double> borrowed_correction(const std::vector<const TableModel*>& tables,
+                                          const PlacedRow& row);
 
 // The categories that the rows of a table fall into.
 std::vector<std::string> categories_of(const Table& table, const Machine& machine);

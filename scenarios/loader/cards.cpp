@@ -69,6 +69,7 @@ GpuCard read_gpu(const YamlFile& file, const fs::path& path) {
   gpu.tables = root.optional<std::string>("tables").value_or("");
   gpu.sm_count = root.required<int>("sm_count", at_least(1));
   card.boost_clock = root.required<Hertz>("boost_clock", kPositive);
+  card.spec.boost_clock = card.boost_clock;
   gpu.memory = root.required<Bytes>("memory", kPositive);
   gpu.memory_bandwidth = root.required<BytesPerSecond>("memory_bandwidth", kPositive);
   gpu.l2_cache = root.required<Bytes>("l2_cache");

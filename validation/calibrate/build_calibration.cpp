@@ -1,8 +1,11 @@
 #include "validation/calibrate/build_calibration.hpp"
 
+#include <numeric>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "models/kernels/operator_tables.hpp"
 #include "models/kernels/physics.hpp"
@@ -12,6 +15,7 @@
 #include "scenarios/loader/scenario.hpp"
 #include "validation/calibrate/kernel_csv.hpp"
 #include "validation/calibrate/table_words.hpp"
+#include "validation/calibrate/validate_kernels.hpp"
 
 namespace foretoken::validation::calibrate {
 namespace {
@@ -19,6 +23,10 @@ namespace {
 using models::kernels::Calibration;
 using models::kernels::Machine;
 using models::kernels::Table;
+
+// Every so many rows are predicted to find the errors that the file states; thousands a family are
+// left.
+constexpr std::size_t kErrorStride = 5;
 
 // Removes the rows that beat the limit of arithmetic, memory or wire.
 std::optional<SetAside> remove_impossible(Table& table, const Machine& machine) {
@@ -103,16 +111,55 @@ Calibration read_measurements(const std::filesystem::path& folder, const TableGp
   return calibration;
 }
 
+namespace {
+
+// The figures a KernelModel states for its operators, as shares: a measured one was inside a known
+// key, a calibrated one outside, an analytical one on a GPU that was never measured.
+void store_errors(Calibration& calibration, std::size_t stride) {
+  const auto per_family = [](const KernelValidation& validation, const auto& visit) {
+    for (const KernelGroup& group : validation.groups)
+      if (group.key.size() == 1 && group.key.contains("operator") && group.n > 0)
+        visit(group.key.at("operator"), group);
+  };
+  std::map<std::string, double> found;
+  KernelValidationOptions options;
+  options.stride = stride;
+  per_family(validate_kernels(calibration, calibration, options),
+             [&](const std::string& family, const KernelGroup& group) {
+               found["error/" + family + "/calibrated"] = group.latency.mape / 100.0;
+               if (group.latency_interpolate)
+                 found["error/" + family + "/measured"] = group.latency_interpolate->mape / 100.0;
+             });
+  std::set<std::string> gpus;
+  for (const Table& table : calibration.tables) gpus.insert(table.gpu);
+  std::map<std::string, std::vector<double>> blind;
+  for (const std::string& gpu : gpus) {
+    if (gpus.size() < 2) break;
+    options.leave_out_gpu = gpu;
+    per_family(validate_kernels(calibration, calibration, options),
+               [&](const std::string& family, const KernelGroup& group) {
+                 blind[family].push_back(group.latency.mape / 100.0);
+               });
+  }
+  for (const auto& [family, errors] : blind)
+    found["error/" + family + "/analytical"] =
+        std::accumulate(errors.begin(), errors.end(), 0.0) / static_cast<double>(errors.size());
+  calibration.parameters.insert(found.begin(), found.end());
+}
+
+}  // namespace
+
 CalibrationReport build_calibration(const std::filesystem::path& folder,
                                     const std::filesystem::path& out,
                                     const scenarios::loader::Catalogue& catalogue) {
   CalibrationReport report;
-  const Calibration calibration = read_measurements(folder, table_gpus(catalogue), report);
+  Calibration calibration = read_measurements(folder, table_gpus(catalogue), report);
   if (calibration.tables.empty()) {
     report.diagnostics.push_back(
         {folder.string(), 0, 0, "holds no usable GPU/OPERATOR.ENGINE-VERSION.csv[.gz]", {}, false});
     throw sim::core::InputError(report.diagnostics);
   }
+  store_errors(calibration, kErrorStride);
   scenarios::loader::write_calibration(out, calibration);
   return report;
 }

@@ -210,24 +210,17 @@ class Runner {
                 std::vector<Outcome>& out) {
     const auto sources =
         models::kernels::table_sources(machine, "", {table.engine, table.version}, known_);
+    std::vector<const TableModel*> others;  // the nearest first
+    for (const auto& source : sources)
+      if (source.table->gpu != table.gpu && source.table->op == table.op)
+        others.push_back(&whole(source));
+    const auto correction_of = [&](const PlacedRow& placed) {
+      return models::kernels::borrowed_correction(others, placed);
+    };
     std::size_t seen = 0;
-    for (const Sample& sample : samples) {
-      if (seen++ % options_.stride != 0) continue;
-      std::optional<double> correction;
-      for (const auto& source : sources) {
-        if (source.table->gpu == table.gpu || source.table->op != table.op) continue;
-        const TableModel& model = whole(source);
-        const auto& categories = model.categories();
-        if (!categories.contains(sample.placed.category)) continue;
-        correction = model.correction(sample.placed);
-        break;
-      }
-      for (const auto& source : sources) {
-        if (correction || source.table->gpu == table.gpu || source.table->op != table.op) continue;
-        correction = whole(source).correction(sample.placed);
-      }
-      record(table, sample, correction.value_or(0.0), machine, true, out);
-    }
+    for (const Sample& sample : samples)
+      if (seen++ % options_.stride == 0)
+        record(table, sample, correction_of(sample.placed).value_or(0.0), machine, true, out);
   }
 
   const TableModel& whole(const models::kernels::TableSource& source) {
