@@ -27,7 +27,7 @@ struct GpuSpec {
   std::string tables;        // folder of measured tables, e.g. h200_sxm; empty = none
   int sm_count = 0;
   sim::core::Hertz boost_clock;  // of the SMs; 0 = unknown
-  Bytes memory;              // capacity as the driver reports it
+  Bytes memory;                  // capacity as the driver reports it
   BytesPerSecond memory_bandwidth;
   Bytes l2_cache;
   std::map<DType, FlopsPerSecond> peak;  // dense tensor throughput
@@ -41,16 +41,16 @@ struct GpuSpec {
 };
 
 struct NodeSpec {
-  std::string name;        // catalogue name, e.g. hgx-h200
+  std::string name;  // catalogue name, e.g. hgx-h200
   GpuSpec gpu;
   int gpus = 0;
-  std::string scale_up;    // nvswitch, nvlink-pairs, pcie
-  double scale_up_latency_s = 0.0;   // one hop, software included
+  std::string scale_up;             // nvswitch, nvlink-pairs, pcie
+  double scale_up_latency_s = 0.0;  // one hop, software included
   int nics = 0;
-  BytesPerSecond nic_bandwidth;      // each, one direction
+  BytesPerSecond nic_bandwidth;  // each, one direction
   double nic_latency_s = 0.0;
-  Watts host_idle;         // CPU, DRAM, fans, NICs at idle, without the GPUs
-  Watts host_load;         // the same under load
+  Watts host_idle;  // CPU, DRAM, fans, NICs at idle, without the GPUs
+  Watts host_load;  // the same under load
   double psu_efficiency = 0.95;
   std::map<std::string, std::string> sources;
 };

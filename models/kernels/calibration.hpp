@@ -9,21 +9,21 @@ namespace foretoken::models::kernels {
 
 // One table: one operator of one engine version on one GPU. Rows are sorted by (key, axes).
 struct Table {
-  std::string gpu;       // folder name, e.g. h200_sxm
-  std::string op;        // gemm, context_attention, generation_mla, moe, custom_allreduce, nccl, ...
-  std::string engine;    // sglang, trtllm, vllm, nccl
-  std::string version;   // 0.5.10
+  std::string gpu;      // folder name, e.g. h200_sxm
+  std::string op;       // gemm, context_attention, generation_mla, moe, custom_allreduce, nccl, ...
+  std::string engine;   // sglang, trtllm, vllm, nccl
+  std::string version;  // 0.5.10
   // Categorical columns as indices into `labels` (dtype, distribution, kernel, ...), numeric
   // columns as they are; `seconds` the measured latency.
-  std::vector<std::string> columns;                 // names of all key columns, in order
+  std::vector<std::string> columns;                        // names of all key columns, in order
   std::map<std::string, std::vector<std::string>> labels;  // categorical column -> its values
-  std::vector<std::vector<float>> values;           // one vector a column, label index or number
+  std::vector<std::vector<float>> values;  // one vector a column, label index or number
   std::vector<float> seconds;
 };
 
 struct Calibration {
   int format_version = 1;
-  std::string source_hash;          // of the measurements it was built from
+  std::string source_hash;  // of the measurements it was built from
   std::vector<Table> tables;
   // Few physical parameters, fitted: "GPU/OPERATOR/name" -> value; error figures found by
   // validation under "error/...".

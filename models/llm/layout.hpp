@@ -7,18 +7,19 @@
 namespace foretoken::models::llm {
 
 // How one replica is spread over GPUs. gpus() = tensor * pipeline * data_attention * context; a
-// stage is its GPUs of one pipeline position. Routed experts are split over `expert` ranks and within each over the rest (moe tensor parallel).
+// stage is its GPUs of one pipeline position. Routed experts are split over `expert` ranks and
+// within each over the rest (moe tensor parallel).
 struct Layout {
-  int tensor = 1;          // tensor parallelism of attention and dense layers
+  int tensor = 1;  // tensor parallelism of attention and dense layers
   int pipeline = 1;
   int data_attention = 1;  // data parallelism of attention (each rank holds its own KV)
-  int context = 1;         // context parallelism: an attention rank's tokens and KV over so many GPUs
-  int expert = 1;          // expert parallelism
+  int context = 1;  // context parallelism: an attention rank's tokens and KV over so many GPUs
+  int expert = 1;   // expert parallelism
   // Extra copies of hot experts, spread over the expert ranks: memory here; what they do for the
   // balance is the routing skew that the caller gives.
   int redundant_experts = 0;
-  int gpus_per_node = 0;        // where groups cross nodes; 0: everything is in one node
-  bool uneven_stages = false;   // pipeline stages may differ by one layer
+  int gpus_per_node = 0;       // where groups cross nodes; 0: everything is in one node
+  bool uneven_stages = false;  // pipeline stages may differ by one layer
   // Expert ranks exchange tokens by dispatch and combine (DeepEP) instead of gather and scatter.
   bool all_to_all = false;
   [[nodiscard]] int stage_gpus() const { return tensor * data_attention * context; }
@@ -33,7 +34,16 @@ struct Precision {
 };
 
 // Which part of the model a matrix belongs to: engines quantise some parts and not others.
-enum class WeightRole { attention, indexer, dense_mlp, shared_expert, expert, router, embedding, head };
+enum class WeightRole {
+  attention,
+  indexer,
+  dense_mlp,
+  shared_expert,
+  expert,
+  router,
+  embedding,
+  head
+};
 // The format in which that part is held when the deployment says `precision.weights`: checkpoints
 // leave embedding, head, router and norms in 16 bits; mxfp4 covers the experts alone (gpt-oss);
 // nvfp4 leaves latent attention in 16 bits (the published R1 FP4 checkpoint is near 400 GB, which

@@ -21,8 +21,8 @@ hardware::Bytes activation_bytes_per_gpu(const ModelSpec& model, const Layout& l
 //   16-bit weights + KV of all tokens + max(scores: batch x heads x sequence^2 x 14 B,
 //   logits of every position: 10 B each) + workspace
 // 14 = scores, scaled and masked in 16 bits (2 + 2), fp32 copy and softmax (4 + 4), 16-bit result
-// (2); 10 = 16-bit logits and two fp32 copies. Placement leaves 1.25 layers of slack on each GPU, so
-// the last one, which makes the logits, is not the fullest. Checked against the DeepSeek-LLM
+// (2); 10 = 16-bit logits and two fp32 copies. Placement leaves 1.25 layers of slack on each GPU,
+// so the last one, which makes the logits, is not the fullest. Checked against the DeepSeek-LLM
 // README's table on A100-40GB: mean error 1.9 % (7B) and 2.0 % (67B on 8 GPUs), worst 8 %.
 hardware::Bytes eager_peak_bytes(const ModelSpec& model, int gpus, std::int64_t batch,
                                  std::int64_t sequence, hardware::Bytes workspace);

@@ -19,7 +19,7 @@ double bytes_per_weight(WeightFormat format);  // scales of blocks included
 std::string_view to_string(WeightFormat format);
 std::optional<WeightFormat> parse_weight_format(std::string_view name);
 
-struct MlaSpec {  // multi-head latent attention (DeepSeek-V2 report, section 2.1)
+struct MlaSpec {        // multi-head latent attention (DeepSeek-V2 report, section 2.1)
   int q_lora_rank = 0;  // 0 = queries projected directly
   int kv_lora_rank = 0;
   int qk_nope_head_dim = 0;
@@ -40,9 +40,9 @@ struct AttentionSpec {
   bool qkv_bias = false;
   bool output_bias = false;
   bool qk_norm = false;
-  bool sinks = false;               // one learned logit a head that takes part in the softmax
-  int sliding_window = 0;           // 0 = none
-  int full_attention_every = 1;     // with a window: one layer in this many attends fully; 0: none
+  bool sinks = false;            // one learned logit a head that takes part in the softmax
+  int sliding_window = 0;        // 0 = none
+  int full_attention_every = 1;  // with a window: one layer in this many attends fully; 0: none
   std::optional<MlaSpec> mla;
   std::optional<SparseIndexSpec> sparse;
 };
@@ -51,7 +51,7 @@ struct MoeSpec {
   int experts = 0;
   int shared_experts = 0;
   int top_k = 0;
-  int intermediate = 0;      // of one expert
+  int intermediate = 0;  // of one expert
   int first_dense_layers = 0;
   bool router_bias = false;
   bool expert_bias = false;
@@ -62,10 +62,10 @@ struct ModelSpec {
   std::string architecture;  // architectures[0] of the config
   int layers = 0;
   int hidden = 0;
-  int intermediate = 0;      // of the dense feed-forward; 0 if every layer is MoE
+  int intermediate = 0;  // of the dense feed-forward; 0 if every layer is MoE
   int vocab = 0;
   int max_positions = 0;
-  bool gated_mlp = true;     // SwiGLU: three matrices; else two
+  bool gated_mlp = true;  // SwiGLU: three matrices; else two
   bool mlp_bias = false;
   bool learned_positions = false;
   bool tied_embeddings = false;
@@ -82,7 +82,7 @@ struct ParameterCount {
   std::int64_t head = 0;       // 0 if tied
   std::int64_t attention_per_layer = 0;
   std::int64_t dense_mlp_per_layer = 0;
-  std::int64_t expert = 0;     // one routed expert
+  std::int64_t expert = 0;  // one routed expert
   std::int64_t mtp = 0;
 };
 ParameterCount count_parameters(const ModelSpec& model);

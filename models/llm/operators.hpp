@@ -21,7 +21,8 @@ struct GemmOp {
   std::int64_t m = 0, n = 0, k = 0;
   WeightFormat format = WeightFormat::bf16;
 };
-// Softmax attention of `batch` prompts, each `tokens` new queries over `context` cached + own tokens.
+// Softmax attention of `batch` prompts, each `tokens` new queries over `context` cached + own
+// tokens.
 struct PrefillAttentionOp {
   std::int64_t batch = 1, tokens = 0, context = 0;
   int heads = 0, kv_heads = 0, head_dim = 0, window = 0;
@@ -40,50 +41,50 @@ struct MlaPrefillOp {  // non-absorbed: heads of qk_nope + rope, values of v_hea
   MlaSpec dims;
   DType kv = DType::bf16;
 };
-struct MlaDecodeOp {   // absorbed: every head reads the same latent cache
+struct MlaDecodeOp {  // absorbed: every head reads the same latent cache
   std::int64_t batch = 0;
   double context = 0;
   int heads = 0;
   MlaSpec dims;
   DType kv = DType::bf16;
 };
-struct MlaBmmOp {      // absorbed projections around the decode core
+struct MlaBmmOp {  // absorbed projections around the decode core
   std::int64_t tokens = 0;
   int heads = 0;
-  bool post = false;   // false: queries into the latent space; true: values out of it
+  bool post = false;  // false: queries into the latent space; true: values out of it
   MlaSpec dims;
   WeightFormat format = WeightFormat::bf16;
 };
-struct MoeOp {         // both grouped GEMMs, activation, permutation, on the busiest GPU
+struct MoeOp {              // both grouped GEMMs, activation, permutation, on the busiest GPU
   std::int64_t tokens = 0;  // of the whole expert-parallel group
   int hidden = 0, intermediate = 0, top_k = 0, experts = 0;
-  int tensor = 1, expert = 1;   // moe_tp, moe_ep
+  int tensor = 1, expert = 1;  // moe_tp, moe_ep
   WeightFormat format = WeightFormat::bf16;
-  double skew = 0.0;   // power-law exponent of expert popularity; 0 = balanced
+  double skew = 0.0;  // power-law exponent of expert popularity; 0 = balanced
 };
 enum class CollectiveKind { all_reduce, all_gather, reduce_scatter, all_to_all, send_recv };
 struct CollectiveOp {
   CollectiveKind kind = CollectiveKind::all_reduce;
-  double bytes = 0;    // of the whole buffer on one GPU (all-gather: the gathered total)
+  double bytes = 0;  // of the whole buffer on one GPU (all-gather: the gathered total)
   int gpus = 1;
   DType dtype = DType::bf16;
   bool inter_node = false;
 };
-struct ElementwiseOp { // norms, rope, activation, residual, quantise, sampling
-  double bytes = 0;    // read and written
-  int kernels = 1;     // launches
+struct ElementwiseOp {  // norms, rope, activation, residual, quantise, sampling
+  double bytes = 0;     // read and written
+  int kernels = 1;      // launches
 };
 
 using OperatorShape = std::variant<GemmOp, PrefillAttentionOp, DecodeAttentionOp, MlaPrefillOp,
                                    MlaDecodeOp, MlaBmmOp, MoeOp, CollectiveOp, ElementwiseOp>;
 
 struct Operator {
-  std::string name;      // e.g. "qkv_proj", "experts", "o_proj.all_reduce"
-  double repeat = 1;     // times in one pass (layers)
+  std::string name;   // e.g. "qkv_proj", "experts", "o_proj.all_reduce"
+  double repeat = 1;  // times in one pass (layers)
   OperatorShape shape;
 };
 
-struct Chunk {           // part of one prompt processed in a step
+struct Chunk {  // part of one prompt processed in a step
   std::int64_t tokens = 0;
   std::int64_t context = 0;  // tokens of the same prompt already in the cache
 };
@@ -98,8 +99,8 @@ std::vector<Operator> dense_operators(const ModelSpec&, const Layout&, const Pre
 // products (MlaBmmOp) belong to decode, the kv_b up-projection of new and cached tokens to prefill.
 std::vector<Operator> decode_attention_operators(const ModelSpec&, const Layout&, const Precision&,
                                                  std::int64_t batch, double context);
-std::vector<Operator> prefill_attention_operators(const ModelSpec&, const Layout&,
-                                                  const Precision&, const Chunk&);
+std::vector<Operator> prefill_attention_operators(const ModelSpec&, const Layout&, const Precision&,
+                                                  const Chunk&);
 std::vector<Operator> communication_operators(const ModelSpec&, const Layout&, const Precision&,
                                               std::int64_t tokens);
 

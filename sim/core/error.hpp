@@ -41,8 +41,8 @@ class InfeasibleError : public std::runtime_error {
 
 }  // namespace foretoken::sim::core
 
-#define SIM_ASSERT(condition, words)                                                        \
-  do {                                                                                      \
-    if (!(condition))                                                                       \
-      ::foretoken::sim::core::assertion_failed(#condition, words, __FILE__, __LINE__);      \
+#define SIM_ASSERT(condition, words)                                                   \
+  do {                                                                                 \
+    if (!(condition))                                                                  \
+      ::foretoken::sim::core::assertion_failed(#condition, words, __FILE__, __LINE__); \
   } while (false)

@@ -22,7 +22,10 @@ class Duration {
   constexpr Duration operator+(Duration o) const { return Duration(ps_ + o.ps_); }
   constexpr Duration operator-(Duration o) const { return Duration(ps_ - o.ps_); }
   constexpr Duration operator*(std::int64_t n) const { return Duration(ps_ * n); }
-  constexpr Duration& operator+=(Duration o) { ps_ += o.ps_; return *this; }
+  constexpr Duration& operator+=(Duration o) {
+    ps_ += o.ps_;
+    return *this;
+  }
 
  private:
   explicit constexpr Duration(std::int64_t ps) : ps_(ps) {}
@@ -43,7 +46,10 @@ class Time {
   constexpr Time operator+(Duration d) const { return Time(ps_ + d.ps()); }
   constexpr Time operator-(Duration d) const { return Time(ps_ - d.ps()); }
   constexpr Duration operator-(Time o) const { return Duration::picoseconds(ps_ - o.ps_); }
-  constexpr Time& operator+=(Duration d) { ps_ += d.ps(); return *this; }
+  constexpr Time& operator+=(Duration d) {
+    ps_ += d.ps();
+    return *this;
+  }
 
  private:
   explicit constexpr Time(std::int64_t ps) : ps_(ps) {}

@@ -20,19 +20,22 @@ class Quantity {
   constexpr Quantity operator*(double f) const { return Quantity(value_ * f); }
   constexpr Quantity operator/(double f) const { return Quantity(value_ / f); }
   constexpr double operator/(Quantity o) const { return value_ / o.value_; }
-  constexpr Quantity& operator+=(Quantity o) { value_ += o.value_; return *this; }
+  constexpr Quantity& operator+=(Quantity o) {
+    value_ += o.value_;
+    return *this;
+  }
 
  private:
   double value_ = 0.0;
 };
 
-using Bytes = Quantity<struct BytesTag>;                        // byte
-using BytesPerSecond = Quantity<struct BytesPerSecondTag>;      // byte/s
-using Flops = Quantity<struct FlopsTag>;                        // floating-point operations
-using FlopsPerSecond = Quantity<struct FlopsPerSecondTag>;      // operations/s
-using Watts = Quantity<struct WattsTag>;                        // W
-using Joules = Quantity<struct JoulesTag>;                      // J
-using Hertz = Quantity<struct HertzTag>;                        // 1/s
+using Bytes = Quantity<struct BytesTag>;                    // byte
+using BytesPerSecond = Quantity<struct BytesPerSecondTag>;  // byte/s
+using Flops = Quantity<struct FlopsTag>;                    // floating-point operations
+using FlopsPerSecond = Quantity<struct FlopsPerSecondTag>;  // operations/s
+using Watts = Quantity<struct WattsTag>;                    // W
+using Joules = Quantity<struct JoulesTag>;                  // J
+using Hertz = Quantity<struct HertzTag>;                    // 1/s
 
 // Seconds as double, for models that stay in floating point until an event is scheduled.
 constexpr double seconds_of(Bytes b, BytesPerSecond r) { return b.value() / r.value(); }
