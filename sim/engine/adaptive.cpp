@@ -8,8 +8,8 @@ namespace {
 
 using Clock = WindowLoop::Clock;
 
-constexpr double kPhase = 2e-3;    // seconds between decisions
-constexpr double kTrial = 0.5e-3;  // seconds given to the mode that is not in use
+constexpr double kPhase = 4e-3;    // seconds between decisions
+constexpr double kTrial = 0.4e-3;  // seconds given to the mode that is not in use
 constexpr int kFirstStay = 4;      // phases before the other mode is tried again, doubling
 constexpr int kLongestStay = 64;
 constexpr double kClearly = 1.05;  // faster by so much to be worth a change
