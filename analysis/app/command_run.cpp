@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <iostream>
 
 #include "analysis/app/command.hpp"
@@ -15,6 +16,7 @@
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
 #include "models/serving/serving.hpp"
+#include "sim/dist/mpi_transport.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -43,7 +45,7 @@ CommandPage run_page() {
       {"set", "PATH=VALUE", "replace one value of the scenario; may be repeated", "", true},
       {"seed", "N", "seed of the random streams (default: the scenario's, or 1)"},
       {"threads", "N", "threads; the result does not depend on it", "1"},
-      {"executor", "KIND", "auto, serial or threads", "auto"},
+      {"executor", "KIND", "auto, serial or threads (under mpirun always ranks)", "auto"},
       {"require", "", "exit 5 if the SLO is missed"},
       {"time-limit", "TIME", "stop after this much wall time, e.g. 30s; exit 6"},
       {"mem-limit", "SIZE", "stop above this resident memory, e.g. 2GiB; exit 6"},
@@ -173,6 +175,12 @@ RunInfo run_info(const Invocation& invocation, const ParsedLine& line,
   return info;
 }
 
+// Errors of bad input are the same on every rank; once is enough.
+void silence_output() {
+  for (std::FILE* stream : {stdout, stderr})
+    if (std::freopen("/dev/null", "w", stream) == nullptr) std::fclose(stream);
+}
+
 }  // namespace
 
 int run_command(const Invocation& invocation) {
@@ -184,7 +192,15 @@ int run_command(const Invocation& invocation) {
   if (!files && line->has("out")) throw UsageError("--out and --no-files exclude each other");
 
   engine::RunOptions options = run_options(*line);
-  const bool progress = progress_wanted(*line);
+  // Under mpirun every rank runs its share of the partitions; rank 0 holds the result and speaks.
+  const auto transport = sim::dist::make_mpi_transport();
+  const bool speaks = transport == nullptr || transport->rank() == 0;
+  if (transport != nullptr) {
+    options.executor = engine::ExecutorKind::ranks;
+    options.transport = transport.get();
+  }
+  if (!speaks) silence_output();
+  const bool progress = speaks && progress_wanted(*line);
 
   Scenario scenario = load_with_warnings(line->arguments[0], invocation.home, overrides_of(*line));
   if (line->has("require") && scenario.slo.empty()) {
@@ -192,12 +208,13 @@ int run_command(const Invocation& invocation) {
   }
   const fs::path directory =
       line->has("out") ? fs::path(line->text("out")) : default_run_directory(scenario);
-  if (files) check_writable(directory);  // before the work, not after it
+  if (files && speaks) check_writable(directory);  // before the work, not after it
 
   const InterruptGuard interrupt;  // until the files are whole
   options.interrupt = interrupt.flag();
   const Simulated run =
       simulate(std::move(scenario), std::move(options), progress, invocation.home);
+  if (!speaks) return kOk;
   const int code = exit_code(run.result, run.metrics, line->has("require"));
   const RunInfo info = run_info(invocation, *line, start);
   if (files) write_run(directory, run.scenario, run.result, run.metrics, info);

@@ -21,6 +21,10 @@ using sim::core::InputError;
 class Library {
  public:
   Library() : lock_(mutex()) {
+    // Before any other call. Every object is closed by its owner; what a full disk kept from
+    // closing would crash the library's own clean-up at exit.
+    static const herr_t no_clean_up = H5dont_atexit();
+    (void)no_clean_up;
     H5Eget_auto2(H5E_DEFAULT, &printer_, &printer_data_);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   }

@@ -1,6 +1,7 @@
 """foretoken run from end to end: the answer, its files, determinism, gates and limits."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -48,6 +49,21 @@ class Quickstart(CliTest):
         self.assertEqual([s["run"]["threads"] for s in summaries], [1, 2])
         texts = [json.dumps(without_run(s)) for s in summaries]
         self.assertEqual(*texts)
+
+    @unittest.skipUnless(shutil.which("mpirun"), "no mpirun")
+    def test_ranks_do_not_change_a_byte(self):
+        one = self.run_it("run", QUICKSTART, *SHORT, "--set", "deployment.replicas=2", "--set",
+                          "hardware.nodes=2", "--json", "--out", "serial")
+        self.assertEqual(one.code, 0, one.err)
+        two = subprocess.run(["mpirun", "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1",
+                              "-np", "2", BINARY, "run", QUICKSTART, *SHORT, "--set", "deployment.replicas=2",
+                              "--set", "hardware.nodes=2", "--json", "--out", "ranks"],
+                             cwd=self.folder, timeout=120, capture_output=True, text=True)
+        self.assertEqual(two.returncode, 0, two.stderr)
+        # One object on stdout: only rank 0 speaks.
+        self.assertEqual(without_run(one.json()), without_run(json.loads(two.stdout)))
+        for name in ("run.h5", "config.resolved.yaml"):
+            self.assertEqual(*((self.folder / d / name).read_bytes() for d in ("serial", "ranks")))
 
     def test_runs_twice_the_same_and_replaces_its_folder(self):
         for _ in range(2):
