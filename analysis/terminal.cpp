@@ -208,6 +208,10 @@ void put_sources(Answer& out, const ServingResult& result) {
   if (sources.size() > kShown)
     out.line(
         fmt::format("  {:<{}}and {} more in the report", "", kLabelWidth, sources.size() - kShown));
+  // Operator times are all that this error has been validated for.
+  if (!sources.empty())
+    out.line(fmt::format("  {:<{}}+- covers operator times; whole servers have been further off",
+                         "", kLabelWidth));
 }
 
 const char* verdict_colour(const Metrics& m) {
