@@ -175,12 +175,6 @@ RunInfo run_info(const Invocation& invocation, const ParsedLine& line,
   return info;
 }
 
-// Errors of bad input are the same on every rank; once is enough.
-void silence_output() {
-  for (std::FILE* stream : {stdout, stderr})
-    if (std::freopen("/dev/null", "w", stream) == nullptr) std::fclose(stream);
-}
-
 }  // namespace
 
 int run_command(const Invocation& invocation) {

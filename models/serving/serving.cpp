@@ -180,18 +180,23 @@ ServingResult simulate_with(const ServingSpec& spec, const StepTimer& timer,
   return run(spec, timer, memory, options, nullptr);
 }
 
-ServingResult simulate(const ServingSpec& spec,
-                       std::shared_ptr<const kernels::Calibration> calibration,
+ServingResult simulate(const ServingSpec& spec, const StepModel& timer,
                        const sim::engine::RunOptions& options) {
-  check_deployment(spec.deployment);
-  check_workload(spec.workload);
   const MemoryAccount memory = account_memory(spec.deployment, longest_request(spec.workload));
-  const StepModel timer(spec.deployment, std::move(calibration));
   RunTotals totals;
   ServingResult result = run(spec, timer, memory, options, &totals);
   if (totals.steps > 0) result.sources = timer.sources(totals);
   summarise_sources(result);
   return result;
+}
+
+ServingResult simulate(const ServingSpec& spec,
+                       std::shared_ptr<const kernels::Calibration> calibration,
+                       const sim::engine::RunOptions& options) {
+  check_deployment(spec.deployment);
+  check_workload(spec.workload);
+  (void)account_memory(spec.deployment, longest_request(spec.workload));  // before any table
+  return simulate(spec, StepModel(spec.deployment, std::move(calibration)), options);
 }
 
 }  // namespace foretoken::models::serving
