@@ -97,8 +97,14 @@ std::vector<Entry> Catalogue::list(const std::string& kind) const {
   std::vector<Entry> entries;
   if (kind == "models") {
     entries = list_models(folder);
-  } else if (kind == "hardware") {
-    entries = list_of_cards("node", *this);
+  } else if (kind == "hardware") {  // what a scenario's hardware block may name, and the GPUs
+    for (const char* card : {"node", "gpu", "cpu", "nic", "storage"}) {
+      for (Entry& entry : list_of_cards(card, *this)) {
+        entry.kind = card;
+        entries.push_back(std::move(entry));
+      }
+    }
+    return entries;  // by kind, each by name
   } else if (kind == "engines") {
     entries = list_of_cards("engine", *this);
   } else if (kind == "workloads") {

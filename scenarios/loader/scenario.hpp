@@ -39,6 +39,7 @@ class Catalogue {
   struct Entry {
     std::string name, summary;
     std::filesystem::path file;
+    std::string kind = {};  // of hardware: node, gpu, cpu, nic or storage
   };
   // kind: models, hardware, engines, policies, workloads
   [[nodiscard]] std::vector<Entry> list(const std::string& kind) const;

@@ -12,6 +12,8 @@ namespace foretoken::scenarios::loader {
 namespace {
 
 using models::hardware::DType;
+using models::hardware::NodeSpec;
+using models::hardware::Processor;
 using models::llm::Layout;
 using models::llm::ModelSpec;
 using models::llm::WeightFormat;
@@ -92,6 +94,36 @@ bool is_node(const YamlNode& node, const LoadContext& context) {
   return false;
 }
 
+// Parts of the node that the scenario chooses instead of the card's.
+void read_parts(const YamlNode& hardware, const LoadContext& context, NodeSpec& node) {
+  if (const auto name = hardware.optional<std::string>("cpu")) {
+    if (auto card = load_card(hardware.any_child("cpu"), *name, context, load_cpu)) {
+      node.cpu = card->spec;
+      if (node.gpu.processor == Processor::cpu) node.gpu = models::hardware::device_of(card->spec);
+    }
+    if (node.sockets == 0) node.sockets = 1;
+  }
+  if (hardware.has("cpus") && node.sockets == 0) {
+    hardware.any_child("cpus").error("cpus counts sockets, but no CPU is named; add cpu: NAME");
+  }
+  const int sockets = hardware.optional<int>("cpus", {1.0, 64.0}).value_or(node.sockets);
+  if (node.gpu.processor == Processor::cpu) node.gpus = sockets;
+  node.sockets = sockets;
+  if (const auto name = hardware.optional<std::string>("nic")) {
+    if (auto card = load_card(hardware.any_child("nic"), *name, context, load_nic)) {
+      node.nic_bandwidth = card->spec.bandwidth;
+      node.nic_efficiency = card->spec.efficiency;
+      node.nic_latency_s = card->spec.latency_s;
+      if (node.nics == 0) node.nics = 1;
+    }
+  }
+  if (const auto name = hardware.optional<std::string>("storage")) {
+    if (auto card = load_card(hardware.any_child("storage"), *name, context, load_storage)) {
+      node.storage = card->spec;
+    }
+  }
+}
+
 void read_hardware(const YamlNode& root, const LoadContext& context, DeploymentSpec& deployment) {
   const YamlNode hardware = root.required_child("hardware");
   const auto name = hardware.required<std::string>("node");
@@ -104,6 +136,7 @@ void read_hardware(const YamlNode& root, const LoadContext& context, DeploymentS
   }
   auto& node = deployment.node;
   auto& gpu = node.gpu;
+  read_parts(hardware, context, node);
   gpu.memory = hardware.value_or<Bytes>("gpu_memory", gpu.memory, kPositive, "card " + gpu.name);
   override_bandwidth(hardware, "memory_bandwidth", gpu.name, gpu.memory_bandwidth);
   override_bandwidth(hardware, "scale_up_bandwidth", gpu.name, gpu.scale_up_bandwidth);

@@ -80,7 +80,8 @@ TEST_CASE("every key of the schema is read by the loader") {
   const std::string head =
       "foretoken: 1\nname: all\nmodel: deepseek-r1\nengine: sglang-0.5.9\n"
       "hardware: {node: hgx-h200, nodes: 1, gpu_memory: 141GB, memory_bandwidth: 4.8TB/s,\n"
-      "  scale_up_bandwidth: 450GB/s, nic_bandwidth: 400Gb/s}\n"
+      "  scale_up_bandwidth: 450GB/s, nic_bandwidth: 400Gb/s, cpu: xeon-6980p, cpus: 2,\n"
+      "  nic: infiniband-ndr, storage: 3fs}\n"
       "deployment:\n  weights: fp8\n  kv_cache: bf16\n"
       "  parallel: {tensor: 8, pipeline: 1, data_attention: 1, expert: 1, redundant_experts: 0,\n  "
       "  all_to_all: false, uneven_stages: false}\n"
