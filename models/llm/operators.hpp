@@ -60,9 +60,18 @@ struct MoeOp {              // both grouped GEMMs, activation, permutation, on t
   int hidden = 0, intermediate = 0, top_k = 0, experts = 0;
   int tensor = 1, expert = 1;  // moe_tp, moe_ep
   WeightFormat format = WeightFormat::bf16;
-  double skew = 0.0;  // power-law exponent of expert popularity; 0 = balanced
+  double skew = 0.0;     // power-law exponent of expert popularity; 0 = balanced
+  bool on_host = false;  // computed by the CPUs of the node, from their memory
 };
-enum class CollectiveKind { all_reduce, all_gather, reduce_scatter, all_to_all, send_recv };
+// host_copy: between a GPU and host memory, over its PCIe slot.
+enum class CollectiveKind {
+  all_reduce,
+  all_gather,
+  reduce_scatter,
+  all_to_all,
+  send_recv,
+  host_copy
+};
 struct CollectiveOp {
   CollectiveKind kind = CollectiveKind::all_reduce;
   double bytes = 0;  // of the whole buffer on one GPU (all-gather: the gathered total)
