@@ -161,6 +161,9 @@ std::string json_schema() {
        {"name", text("title of the report")},
        {"model", text("catalogue name, or path of a Hugging Face config.json")},
        {"engine", text("catalogue name, such as sglang-0.5.9")},
+       {"calibration",
+        text("own measurements beside the product's: a file that foretoken calibrate "
+             "wrote, relative to the scenario")},
        {"hardware", hardware()},
        {"deployment", deployment()},
        {"workload", workload()},

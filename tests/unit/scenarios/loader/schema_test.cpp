@@ -89,7 +89,9 @@ TEST_CASE("every key of the schema is read by the loader") {
       "  experts_on: gpu\n  replicas: 1\n  router: least_requests\n  expert_skew: 0.5\n  "
       "prefix_caching: false\n"
       "  batching: {policy: prefill_first, max_tokens: 4096, max_sequences: 64}\n"
-      "power: {busy: 50%, tensor: 1.2, memory: 0.05, link: 0.05}\nslo: [ttft.p99 <= 2s]\nseed: 3\n";
+      "calibration: own.h5\npower: {busy: 50%, tensor: 1.2, memory: 0.05, link: 0.05}\nslo: "
+      "[ttft.p99 <= 2s]\nseed: 3\n";
+  folder.write("own.h5", "of no account here");
   const std::string lengths =
       "  input: {tokens: 100, low_fraction: 50%}\n  output: {tokens: 10, low_fraction: 1}\n";
   // Alternatives of one thing cannot stand in one file.

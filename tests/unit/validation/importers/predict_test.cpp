@@ -101,7 +101,7 @@ TEST_CASE("Launches of a DeepSeek-V3 training chunk, counted from the model card
 TEST_CASE("DeepSeek-V3 training trace: every matrix and attention class within 15 %") {
   const loader::Catalogue catalogue(kHome);
   const auto report =
-      validate_trace(kHome / "validation/measurements/traces/deepseek-v3-train-h800.csv.gz", "",
+      validate_trace(kHome / "validation/measurements/traces/deepseek-v3-train-h800.csv.gz", "", "",
                      catalogue, kHome / "validation/calibrate/calibration.h5");
   CHECK(report.gpu == "h800-sxm");
   CHECK(report.span_us == Approx(129'012));
@@ -129,17 +129,35 @@ TEST_CASE("DeepSeek-V3 training trace: every matrix and attention class within 1
 
 TEST_CASE("Card of a device: the chip's name and the nearest memory") {
   const loader::Catalogue catalogue(kHome);
-  Trace trace;
-  trace.device = "NVIDIA A100-PG509-200";
-  trace.device_memory = 42297524224.0;
-  CHECK(card_of_device(trace, catalogue) == "a100-40gb-sxm");
-  trace.device = "NVIDIA A100-SXM4-80GB";
-  trace.device_memory = 85e9;
-  CHECK(card_of_device(trace, catalogue) == "a100-80gb-sxm");
-  trace.device = "NVIDIA H800";
-  CHECK(card_of_device(trace, catalogue) == "h800-sxm");
-  trace.device = "AMD Radeon Graphics";
-  CHECK(card_of_device(trace, catalogue).empty());
-  trace.device.clear();
-  CHECK(card_of_device(trace, catalogue).empty());
+  CHECK(card_of_device("NVIDIA A100-PG509-200", 42297524224.0, catalogue) == "a100-40gb-sxm");
+  CHECK(card_of_device("NVIDIA A100-SXM4-80GB", 85e9, catalogue) == "a100-80gb-sxm");
+  CHECK(card_of_device("NVIDIA H800", 85e9, catalogue) == "h800-sxm");
+  CHECK(card_of_device("AMD Radeon Graphics", 85e9, catalogue).empty());
+  CHECK(card_of_device("", 85e9, catalogue).empty());
+}
+
+TEST_CASE("Attention of recorded shape: fields, masks, and what is refused") {
+  FrameworkOp op{"aten::_scaled_dot_product_flash_attention",
+                 {{2, 32, 1024, 128}, {2, 8, 4096, 128}, {2, 8, 4096, 128}},
+                 {},
+                 {"", "", "", "0.", "True", "False"}};
+  const auto causal = attention_of(op);
+  REQUIRE(causal);
+  CHECK(causal->batch == 2);
+  CHECK(causal->heads == 32);
+  CHECK(causal->kv_heads == 8);
+  CHECK(causal->tokens == 1024);
+  CHECK(causal->keys == 4096);
+  CHECK(causal->head_dim == 128);
+  CHECK(causal->causal);
+  op.values[4] = "False";
+  CHECK_FALSE(attention_of(op)->causal);
+  op.values.clear();
+  CHECK(attention_of(op)->causal);
+  op.dims[0][3] = 64;
+  CHECK_FALSE(attention_of(op));
+  op.dims[0] = {2, 32, 0, 128};
+  CHECK_FALSE(attention_of(op));
+  op.dims[0] = {2, 32, 5'000'000'000, 128};
+  CHECK_FALSE(attention_of(op));
 }
