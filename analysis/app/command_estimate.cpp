@@ -172,8 +172,9 @@ std::string step_text(const StepEstimate& step, bool detail, const char* device)
       decode ? "decode" : "prefill", step.shape.batch,
       decode ? "sequences," : fmt::format("x {} tokens,", step.shape.tokens), step.shape.context,
       decode ? "tokens each" : "tokens", step.step_s * 1e3, device, step.gpu_s * 1e3,
-      step.host_s * 1e3, to_string(step.provenance), 100 * step.relative_error, rate_text(step.tokens_per_s),
-      rate_text(step.tokens_per_s_per_gpu), device, 100 * step.mfu, 100 * step.mbu);
+      step.host_s * 1e3, to_string(step.provenance), 100 * step.relative_error,
+      rate_text(step.tokens_per_s), rate_text(step.tokens_per_s_per_gpu), device, 100 * step.mfu,
+      100 * step.mbu);
   text += fmt::format("  {:<26} {:>6} {:>10} {:>7} {:>9}  {:<10} {:>6}{}\n", "operator", "calls",
                       "ms", "share", "roofline", "from", "error", detail ? "  source" : "");
   for (const OperatorEstimate& op : step.operators) {
@@ -195,7 +196,14 @@ int estimate_command(const Invocation& invocation) {
   const auto scenario = load_with_warnings(line->arguments[0], invocation.home, line->list("set"));
   const serving::DeploymentSpec& deployment = scenario.serving.deployment;
   const StepShape shape = step_shape(*line, deployment.batching);
-  const serving::MemoryAccount memory = serving::account_memory(deployment);
+  const std::int64_t longest = shape.context + shape.tokens;
+  const serving::MemoryAccount memory = serving::account_memory(deployment, longest);
+  if (shape.batch * longest > memory.kv_tokens) {
+    fmt::print(stderr,
+               "warning: {} sequences of {} tokens do not fit the KV cache of {} tokens: an engine "
+               "would run at most {} at once\n",
+               shape.batch, longest, memory.kv_tokens, memory.kv_tokens / longest);
+  }
   const StepEstimate step =
       estimate_step(deployment, load_calibration(invocation.home, scenario), shape);
   const auto load = load_time(deployment, memory);

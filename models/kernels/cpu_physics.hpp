@@ -11,20 +11,22 @@
 
 namespace foretoken::models::kernels {
 
-// Alike for every CPU. `memory` is what SGLang's authors measured; `launch` is fitted on TPOT of
-// DeepSeek-R1 and R1-Distill-Llama-70B in INT8 on two Xeon 6980P, `matrix` on their TTFT (of 1,024
-// tokens), `conversion` on the TPOT of R1 in FP8 (LMSYS with Intel, 2025-07-14, five figures);
-// `vector` on the prefill of KTransformers 0.2 without AMX. KTransformers' decoding and its prefill
-// with AMX (2025-02, Xeon Gold 6454S) were left out of every fit.
+// Alike for every CPU. `memory` is what SGLang's authors measured. `launch`, `matrix` and
+// `conversion` are fitted on six figures of two Xeon 6980P (LMSYS with Intel, 2025-07-14: TTFT of
+// 1,024 tokens and TPOT of DeepSeek-R1 in INT8 and FP8 and of R1-Distill-Llama-70B in INT8; all
+// within 8 %), `vector` on the prefill of KTransformers 0.2 without AMX. Left out of every fit:
+// KTransformers' decoding on one and two Xeon Gold 6454S and its prefill with AMX (2025-02), which
+// come out within 5 %. Engines without such kernels are slower: llama.cpp took 172 ms a token where
+// SGLang took 68.
 struct CpuParameters {
   double memory_efficiency = 0.85;   // of the card's bandwidth
-  double launch_s = 32e-6;           // an operator: hand-out to all threads, barrier, reduction
-  double matrix_per_clock = 100;     // operations a clock and core with AMX: bound by its feed
+  double launch_s = 28e-6;           // an operator: hand-out to all threads, barrier, reduction
+  double matrix_per_clock = 106;     // operations a clock and core with AMX: bound by its feed
   double vector_efficiency = 0.44;   // of the FP32 peak, where there is no AMX
   double conversions_per_clock = 8;  // weights a clock and core: 4 and 8 bits to what multiplies
   double link_efficiency = 0.7;      // of the links between sockets; assumed
   double copy_latency_s = 10e-6;     // host copy: driver call, engine start, completion; assumed
-  double relative_error = 0.2;       // worst of the figures named above, fitted and left out
+  double relative_error = 0.15;      // worst of the figures named above, fitted and left out
 };
 
 struct CpuMachine {
