@@ -42,6 +42,12 @@ struct Span {
   std::int64_t op = 0;
 };
 
+// A size that a tensor can have, 1 to 2^31 - 1; anything else is 0, and nothing is predicted of it.
+std::int64_t size_of(double value) {
+  constexpr double kMost = 2147483647.0;
+  return value >= 1 && value <= kMost ? static_cast<std::int64_t>(value) : 0;
+}
+
 // Receives the JSON as a stream of tokens. Depth 1 is the trace's header, depth 3 an event (depth 2
 // where the file is a bare list of events), one deeper its args.
 class Reader : public nlohmann::json_sax<nlohmann::json> {
@@ -148,11 +154,11 @@ bool Reader::number(double value) {
     if (name == "stream") event_.stream = value;
     if (name == "device") event_.device = value;
     if (name == "correlation") event_.correlation = value;
-    if (name == "In msg nelems") event_.message.elements = static_cast<std::int64_t>(value);
-    if (name == "Group size") event_.message.group = static_cast<int>(value);
+    if (name == "In msg nelems") event_.message.elements = size_of(value);
+    if (name == "Group size") event_.message.group = static_cast<int>(size_of(value));
   } else if (in_args() && depth() == event_depth_ + 3 && !event_.dims.empty() &&
              args_key() == "Input Dims") {
-    event_.dims.back().push_back(static_cast<std::int64_t>(value));
+    event_.dims.back().push_back(size_of(value));
   }
   return true;
 }

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -104,7 +105,8 @@ std::optional<FrameworkOp> announced(const std::string& text) {
       if (--depth == 0) return op;
     } else if (c >= '0' && c <= '9' && depth == 2) {
       char* end = nullptr;
-      op.dims.back().push_back(std::strtoll(text.c_str() + at, &end, 10));
+      const long long size = std::strtoll(text.c_str() + at, &end, 10);
+      op.dims.back().push_back(size <= INT32_MAX ? size : 0);
       at = static_cast<std::size_t>(end - text.c_str()) - 1;
     }
   }
