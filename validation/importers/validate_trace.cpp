@@ -250,6 +250,8 @@ TraceReport validate_trace(const std::filesystem::path& file, const std::string&
   report.trace = file.string();
   std::optional<models::hardware::NodeSpec> machine;
   if (!node.empty()) machine = loader::load_node(node, catalogue).card.spec;
+  if (machine && machine->gpu.processor == models::hardware::Processor::cpu)
+    throw sim::core::InputError("node " + node + " has no GPU; name one that has");
   report.gpu = machine        ? machine->gpu.name
                : !gpu.empty() ? gpu
                : description  ? description->gpu
