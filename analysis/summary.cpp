@@ -27,7 +27,9 @@ Json deployment_json(const Scenario& scenario, const Metrics& m) {
   j["layout"] = {{"tensor", d.layout.tensor},
                  {"pipeline", d.layout.pipeline},
                  {"data_attention", d.layout.data_attention},
-                 {"expert", d.layout.expert}};
+                 {"context", d.layout.context},
+                 {"expert", d.layout.expert},
+                 {"experts_on_host", d.layout.experts_on_host}};
   j["weights"] = models::llm::to_string(d.precision.weights);
   j["kv_cache"] = models::hardware::to_string(d.precision.kv);
   j["max_batch_tokens"] = d.batching.max_tokens;

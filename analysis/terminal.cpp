@@ -89,7 +89,9 @@ std::string layout_text(const models::llm::Layout& l) {
   std::string out = fmt::format("TP{}", l.tensor);
   if (l.pipeline > 1) out += fmt::format(" PP{}", l.pipeline);
   if (l.data_attention > 1) out += fmt::format(" DP{}", l.data_attention);
+  if (l.context > 1) out += fmt::format(" CP{}", l.context);
   if (l.expert > 1) out += fmt::format(" EP{}", l.expert);
+  if (l.experts_on_host) out += ", experts on the CPUs";
   return out;
 }
 

@@ -19,7 +19,9 @@ std::string layout_text(const models::llm::Layout& layout) {
   std::string text = fmt::format("TP{}", layout.tensor);
   if (layout.pipeline > 1) text += fmt::format(" PP{}", layout.pipeline);
   if (layout.data_attention > 1) text += fmt::format(" DP{}", layout.data_attention);
+  if (layout.context > 1) text += fmt::format(" CP{}", layout.context);
   if (layout.expert > 1) text += fmt::format(" EP{}", layout.expert);
+  if (layout.experts_on_host) text += ", experts on the CPUs";
   return text;
 }
 

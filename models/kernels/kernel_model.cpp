@@ -4,9 +4,11 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "models/kernels/cpu_physics.hpp"
 #include "models/kernels/machine.hpp"
 #include "models/kernels/operator_tables.hpp"
 #include "models/kernels/physics.hpp"
@@ -51,6 +53,12 @@ struct KernelModel::Impl {
   PhysicalParameters parameters;
   std::shared_ptr<const Calibration> calibration;
   std::map<std::string, Measured> measured;  // by category
+  CpuMachine host;                           // one socket
+  int sockets = 0;                           // that share the experts kept in host memory
+  bool computes_on_cpu = false;
+
+  // Of operators that no GPU runs.
+  [[nodiscard]] std::optional<OperatorTime> time_off_gpu(const llm::OperatorShape& shape) const;
 
   [[nodiscard]] std::map<std::string, Measured>::const_iterator find(
       const llm::OperatorShape& shape, bool& exact) const;
@@ -78,6 +86,30 @@ std::map<std::string, Measured>::const_iterator KernelModel::Impl::find(
   return found;
 }
 
+std::optional<OperatorTime> KernelModel::Impl::time_off_gpu(const llm::OperatorShape& shape) const {
+  OperatorTime result;
+  const CpuParameters cpu;
+  result.relative_error = cpu.relative_error;
+  result.source = "CPU model";
+  const auto* collective = std::get_if<llm::CollectiveOp>(&shape);
+  const auto* experts = std::get_if<llm::MoeOp>(&shape);
+  if (collective != nullptr && collective->kind == llm::CollectiveKind::host_copy) {
+    result.seconds = host_copy_seconds(collective->bytes, machine.pcie, cpu);
+    result.source = "PCIe copy model";
+    return result;
+  }
+  // Between nodes the network model serves, whatever computes.
+  if (collective != nullptr && collective->inter_node) return std::nullopt;
+  if (computes_on_cpu) {
+    result.seconds = cpu_seconds(shape, host, 1, cpu);
+    return result;
+  }
+  if (experts == nullptr || !experts->on_host) return std::nullopt;
+  SIM_ASSERT(sockets > 0, "experts on the host of a node whose CPU is not known");
+  result.seconds = cpu_seconds(shape, host, sockets, cpu);
+  return result;
+}
+
 // "error/FAMILY/PROVENANCE": a share, found by validation over whole keys (or GPUs) left out;
 // where the calibration has none it is unknown: 1.
 double KernelModel::Impl::error_of(Family family, Provenance provenance) const {
@@ -92,6 +124,9 @@ KernelModel::KernelModel(const hardware::NodeSpec& node, const EngineVersion& en
     : impl_(std::make_unique<Impl>()) {
   SIM_ASSERT(calibration != nullptr, "a kernel model needs a calibration, if an empty one");
   impl_->machine = machine_of(node);
+  impl_->computes_on_cpu = node.gpu.processor == hardware::Processor::cpu;
+  impl_->host = impl_->computes_on_cpu ? cpu_machine_of(node) : cpu_machine_of(node.cpu);
+  impl_->sockets = node.sockets;
   impl_->parameters = PhysicalParameters::from(calibration->parameters);
   impl_->calibration = std::move(calibration);
   for (const TableSource& source :
@@ -109,6 +144,7 @@ KernelModel::~KernelModel() = default;
 KernelModel::KernelModel(KernelModel&&) noexcept = default;
 
 OperatorTime KernelModel::time(const llm::OperatorShape& shape) const {
+  if (const auto elsewhere = impl_->time_off_gpu(shape)) return *elsewhere;
   OperatorTime result;
   bool exact = false;
   const auto measured = impl_->find(shape, exact);

@@ -42,6 +42,8 @@ const char* kind_name(llm::CollectiveKind kind) {
       return "all_to_all";
     case llm::CollectiveKind::send_recv:
       return "send_recv";
+    case llm::CollectiveKind::host_copy:
+      return "host_copy";
   }
   return "?";
 }

@@ -82,8 +82,17 @@ struct MoeOp {              // both grouped GEMMs, activation, permutation, on t
   ExpertInput input = ExpertInput::local;
   int slots = 0;            // experts with their redundant copies; 0 = no copies
   bool rebalanced = false;  // placed so that ranks are loaded alike (EPLB)
+  bool on_host = false;     // computed by the CPUs of the node, from their memory
 };
-enum class CollectiveKind { all_reduce, all_gather, reduce_scatter, all_to_all, send_recv };
+// host_copy: between a GPU and host memory, over its PCIe slot.
+enum class CollectiveKind {
+  all_reduce,
+  all_gather,
+  reduce_scatter,
+  all_to_all,
+  send_recv,
+  host_copy
+};
 struct CollectiveOp {
   CollectiveKind kind = CollectiveKind::all_reduce;
   double bytes = 0;  // of the whole buffer on one GPU (all-gather: the gathered total)

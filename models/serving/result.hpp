@@ -41,6 +41,7 @@ struct TimeAccount {
 
 struct MemoryAccount {  // bytes on one GPU
   double capacity = 0, usable = 0, weights = 0, activations = 0, reserve = 0, kv = 0;
+  double host_weights = 0;     // in the host memory of the node, of one replica
   std::int64_t kv_blocks = 0;  // of one attention rank
   std::int64_t kv_tokens = 0;  // that those hold
 };

@@ -122,6 +122,7 @@ Cell StepModel::sum(const std::vector<llm::Operator>& operators) const {
         cell.v[Cell::link] += op.repeat * link_bytes(*collective) / gpu.scale_up_bandwidth.value();
       continue;
     }
+    if (const auto* moe = std::get_if<llm::MoeOp>(&op.shape); moe && moe->on_host) continue;
     cell.v[Cell::tensor] += op.repeat * llm::flops(op.shape).value() / peak(op.shape);
     cell.v[Cell::memory] +=
         op.repeat * seconds_of(llm::bytes_moved(op.shape), gpu.memory_bandwidth);

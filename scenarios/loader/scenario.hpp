@@ -26,6 +26,7 @@ struct Scenario {
   models::serving::ServingSpec serving;
   models::cost::CostSpec cost;
   std::vector<SloTerm> slo;
+  std::filesystem::path calibration;  // measurements of the user's own; empty = none
   std::vector<ResolvedValue> resolved;
   std::vector<sim::core::Diagnostic> warnings;
   std::map<std::string, std::string> input_hashes;  // file -> hash, for the manifest

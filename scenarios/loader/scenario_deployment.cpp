@@ -182,11 +182,16 @@ Layout read_layout(const YamlNode& deployment, int gpus_per_node) {
   layout.tensor = node.value_or<int>("tensor", 1, {1, kMaxWays});
   layout.pipeline = node.value_or<int>("pipeline", 1, {1, kMaxWays});
   layout.data_attention = node.value_or<int>("data_attention", 1, {1, kMaxWays});
+  layout.context = node.value_or<int>("context", 1, {1, kMaxWays});
   layout.expert = node.value_or<int>("expert", 1, {1, kMaxGpus});
   layout.redundant_experts = node.value_or<int>("redundant_experts", 0, {0, kMaxWays});
   layout.all_to_all = node.value_or<bool>("all_to_all", false);
   layout.uneven_stages = node.value_or<bool>("uneven_stages", false);
   layout.gpus_per_node = gpus_per_node;
+  const auto place =
+      deployment.optional_choice<bool>("experts_on", {{"gpu", false}, {"cpu", true}});
+  if (!place) deployment.resolve("experts_on", "gpu", "default");
+  layout.experts_on_host = place.value_or(false);
   return layout;
 }
 
@@ -219,6 +224,21 @@ std::int64_t nodes_needed(const DeploymentSpec& deployment) {
   return (deployment.replicas + per_node - 1) / per_node;
 }
 
+void check_experts_on_host(const YamlNode& root, const DeploymentSpec& deployment) {
+  if (!deployment.layout.experts_on_host) return;
+  const YamlNode place = root.child("deployment").any_child("experts_on");
+  const NodeSpec& node = deployment.node;
+  if (node.gpu.processor == Processor::cpu) {
+    place.error(fmt::format("node {} has no GPU: all of the model is on its CPUs; leave it out",
+                            node.name));
+  } else if (node.sockets == 0) {
+    place.error(
+        fmt::format("the card of node {} names no CPU; add hardware.cpu and cpus, such as "
+                    "cpu: xeon-6980p, cpus: 2",
+                    node.name));
+  }
+}
+
 }  // namespace
 
 void LoadContext::hash(const std::filesystem::path& input) const {
@@ -239,6 +259,8 @@ DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context)
     }
   }
   read_hardware(root, context, deployment);
+  // A CPU has no graphs to capture, so that no batch is padded to one.
+  if (deployment.node.gpu.processor == Processor::cpu) deployment.engine.graph_batches.clear();
   const YamlNode node = root.child("deployment");
   read_precision(node, deployment);
   deployment.layout = read_layout(node, deployment.node.gpus);
@@ -266,6 +288,7 @@ void check_deployment(const YamlNode& root, const LoadContext& context,
   const auto problems = layout_errors(deployment.model, deployment.layout);
   for (const std::string& problem : problems) place.error(problem);
   if (!problems.empty()) return;  // GPU counts of such a layout mean nothing
+  check_experts_on_host(root, deployment);
   const int each = deployment.layout.gpus(), per_node = deployment.node.gpus;
   const std::int64_t used = std::int64_t{each} * deployment.replicas;
   const std::int64_t there = std::int64_t{per_node} * deployment.nodes;
@@ -286,6 +309,8 @@ void check_deployment(const YamlNode& root, const LoadContext& context,
                                  there - used, there, deployment.replicas,
                                  deployment.replicas == 1 ? "" : "s", each));
   }
+  if (deployment.node.gpu.processor == Processor::cpu)
+    return;  // widens whatever it cannot multiply
   const bool fp8 = deployment.precision.weights == WeightFormat::fp8 ||
                    deployment.precision.weights == WeightFormat::fp8_block;
   if (fp8 && !deployment.node.gpu.peak.contains(DType::fp8)) {

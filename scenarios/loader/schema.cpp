@@ -73,10 +73,11 @@ Json hardware() {
 
 Json deployment() {
   const Json parallel = map_of(
-      "layout of one replica; it takes tensor x pipeline x data_attention GPUs",
+      "layout of one replica; it takes tensor x pipeline x data_attention x context GPUs",
       {{"tensor", integer("tensor parallelism of attention and dense layers")},
        {"pipeline", integer("pipeline stages")},
        {"data_attention", integer("data parallelism of attention")},
+       {"context", integer("GPUs that share the tokens and KV cache of one attention rank")},
        {"expert", integer("expert parallelism of routed experts")},
        {"redundant_experts", integer("extra copies of hot experts over the expert ranks", 0)},
        {"all_to_all", boolean("experts exchange tokens by dispatch and combine (DeepEP)")},
@@ -90,6 +91,8 @@ Json deployment() {
                 {{"weights", text("format of the weights: fp8, bf16, fp16, fp8_block, int8_wo, "
                                   "int4_wo, nvfp4 or mxfp4; the checkpoint's if left out")},
                  {"kv_cache", text("format of the KV cache: bf16, fp16 or fp8")},
+                 {"experts_on", one_of("where routed experts live and run",
+                                       {{"gpu", ""}, {"cpu", "host memory, the node's CPUs"}})},
                  {"parallel", parallel},
                  {"replicas", integer("independent copies behind one router")},
                  {"router", one_of("which replica takes a request", routers())},
@@ -158,6 +161,9 @@ std::string json_schema() {
        {"name", text("title of the report")},
        {"model", text("catalogue name, or path of a Hugging Face config.json")},
        {"engine", text("catalogue name, such as sglang-0.5.9")},
+       {"calibration",
+        text("own measurements beside the product's: a file that foretoken calibrate "
+             "wrote, relative to the scenario")},
        {"hardware", hardware()},
        {"deployment", deployment()},
        {"workload", workload()},

@@ -54,14 +54,39 @@ struct Product {
 std::optional<Product> product_of(const FrameworkOp& op);
 
 // Tensor cores multiply 32-bit floats as TF32 where the framework allows it.
-enum class Arithmetic { bf16, tf32, fp32 };
+enum class Arithmetic { fp8, bf16, tf32, fp32 };
+
+// Attention of `batch` sequences of `tokens` queries over `keys` keys, 16 bits.
+struct Attention {
+  std::int64_t batch = 0, tokens = 0, keys = 0;
+  int heads = 0, kv_heads = 0, head_dim = 0;
+  bool causal = true;  // where the trace does not say
+};
+// Empty for operators that are no forward attention, or whose dimensions were not recorded.
+std::optional<Attention> attention_of(const FrameworkOp& op);
+
+// An operator with the kernels it launched.
+struct Launched {
+  std::optional<Product> product;
+  std::optional<Attention> attention;
+  double measured_us = 0;
+  bool tf32 = false;   // one of its kernels multiplies 32-bit floats on tensor cores
+  bool found = false;  // launched anything
+};
+// One for each operator of the trace; neither product nor attention where it is none.
+std::vector<Launched> launched_operators(const Trace& trace);
+Arithmetic arithmetic_of(const Launched& op);
 
 class Predictor {
  public:
+  // On a node of its own, large enough for `gpus`, or on the node given.
   Predictor(models::hardware::GpuSpec gpu, int gpus, const models::kernels::EngineVersion& engine,
+            std::shared_ptr<const models::kernels::Calibration> calibration);
+  Predictor(const models::hardware::NodeSpec& node, const models::kernels::EngineVersion& engine,
             std::shared_ptr<const models::kernels::Calibration> calibration);
 
   [[nodiscard]] double product_us(const Product& product, Arithmetic arithmetic) const;
+  [[nodiscard]] double attention_us(const Attention& attention) const;
   // Empty for collectives that no model describes.
   [[nodiscard]] std::optional<double> message_us(const Message& message) const;
 

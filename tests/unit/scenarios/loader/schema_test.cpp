@@ -83,11 +83,15 @@ TEST_CASE("every key of the schema is read by the loader") {
       "  scale_up_bandwidth: 450GB/s, nic_bandwidth: 400Gb/s, cpu: xeon-6980p, cpus: 2,\n"
       "  nic: infiniband-ndr, storage: 3fs}\n"
       "deployment:\n  weights: fp8\n  kv_cache: bf16\n"
-      "  parallel: {tensor: 8, pipeline: 1, data_attention: 1, expert: 1, redundant_experts: 0,\n  "
+      "  parallel: {tensor: 8, pipeline: 1, data_attention: 1, context: 1, expert: 1, "
+      "redundant_experts: 0,\n  "
       "  all_to_all: false, uneven_stages: false}\n"
-      "  replicas: 1\n  router: least_requests\n  expert_skew: 0.5\n  prefix_caching: false\n"
+      "  experts_on: gpu\n  replicas: 1\n  router: least_requests\n  expert_skew: 0.5\n  "
+      "prefix_caching: false\n"
       "  batching: {policy: prefill_first, max_tokens: 4096, max_sequences: 64}\n"
-      "power: {busy: 50%, tensor: 1.2, memory: 0.05, link: 0.05}\nslo: [ttft.p99 <= 2s]\nseed: 3\n";
+      "calibration: own.h5\npower: {busy: 50%, tensor: 1.2, memory: 0.05, link: 0.05}\nslo: "
+      "[ttft.p99 <= 2s]\nseed: 3\n";
+  folder.write("own.h5", "of no account here");
   const std::string lengths =
       "  input: {tokens: 100, low_fraction: 50%}\n  output: {tokens: 10, low_fraction: 1}\n";
   // Alternatives of one thing cannot stand in one file.
