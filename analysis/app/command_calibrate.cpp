@@ -8,6 +8,7 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/validate.hpp"
 #include "scenarios/loader/scenario.hpp"
 #include "validation/calibrate/build_calibration.hpp"
 
@@ -28,7 +29,8 @@ CommandPage calibrate_page() {
       "into the file that every run reads. The same measurements give the same bytes.\n";
   page.examples =
       "  foretoken calibrate\n"
-      "  foretoken calibrate my-measurements --out mine.h5\n";
+      "  foretoken calibrate my-measurements --out mine.h5\n"
+      "  foretoken calibrate training      (constants of training software)\n";
   page.max_arguments = 1;
   page.options = {
       {"out,o", "FILE", "file to write (default: the product's, if FOLDER is left out)"},
@@ -67,6 +69,11 @@ void print_json(const calibrate::CalibrationReport& report, const fs::path& out)
 }  // namespace
 
 int calibrate_command(const Invocation& invocation) {
+  if (!invocation.args.empty() && invocation.args[0] == "training") {
+    Invocation inner = invocation;
+    inner.args.erase(inner.args.begin());
+    return calibrate_training_command(inner);
+  }
   const auto line = parse(calibrate_page(), invocation);
   if (!line) return kOk;
   const bool own = !line->arguments.empty();

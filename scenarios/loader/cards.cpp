@@ -168,6 +168,7 @@ Loaded<NodeCard> load_node(const std::string& name, const Catalogue& catalogue,
 std::vector<CardEntry> list_cards(const std::string& kind, const Catalogue& catalogue) {
   const std::string folder = kind == "gpu" || kind == "node" ? "hardware"
                              : kind == "engine"              ? "engines"
+                             : kind == "training-software"   ? "software"
                                                              : "prices";
   std::vector<CardEntry> entries;
   for (const fs::path& path : card_files(catalogue, folder)) {
