@@ -12,10 +12,12 @@
 #include "analysis/app/options.hpp"
 #include "analysis/app/progress.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/training_commands.hpp"
 #include "analysis/results_store.hpp"
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/scenario_training.hpp"
 #include "sim/dist/mpi_transport.hpp"
 
 namespace foretoken::analysis::app {
@@ -190,6 +192,8 @@ int run_command(const Invocation& invocation) {
   log_to_stderr(line->has("verbose"));
   const bool files = !line->has("no-files");
   if (!files && line->has("out")) throw UsageError("--out and --no-files exclude each other");
+  if (scenarios::loader::is_training_scenario(line->arguments[0]))
+    return run_training(invocation, *line);
 
   engine::RunOptions options = run_options(*line);
   // Under mpirun every rank runs its share of the partitions; rank 0 holds the result and speaks.

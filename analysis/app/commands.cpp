@@ -9,6 +9,8 @@ const std::vector<Command>& commands() {
       {"run", "predict", "simulate a scenario and print what to expect of it", run_command},
       {"estimate", "predict", "memory and step time in closed form, operator by operator",
        estimate_command},
+      {"plan", "predict", "rank every layout of a model on a cluster", plan_command},
+      {"export", "predict", "a run's timeline for Perfetto", export_command},
       {"check", "prepare", "look for mistakes in scenario files without running them",
        check_command},
       {"list", "prepare", "models, hardware, engines, policies or workloads in the catalogue",

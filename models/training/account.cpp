@@ -163,6 +163,7 @@ void Load::add(const Load& other, double times) {
   activation_bytes += other.activation_bytes * times;
   if (times > 0) working_bytes = std::max(working_bytes, other.working_bytes);
   flops += other.flops * times;
+  expert_layers += other.expert_layers * times;
 }
 
 Group tensor_group(const Layout& l) { return {l.tensor, 1}; }

@@ -43,10 +43,13 @@ struct Passes {
 
 struct Load {
   Passes passes;
+  Parts cheap;  // forward work that selective recomputation repeats
   double dense_parameters = 0, expert_parameters = 0;  // elements held by one GPU
   double activation_bytes = 0;  // of one micro-batch, kept from forward to backward
   double working_bytes = 0;     // of a layer while it runs: largest of recomputed or transient
+  double cheap_bytes = 0;       // of activation_bytes: what selective recomputation drops
   double flops = 0;             // of one micro-batch on one GPU: forward x 3, no recomputation
+  double expert_layers = 0;     // layers with experts
   void add(const Load& other, double times = 1.0);
 };
 

@@ -22,14 +22,26 @@ double all_of(const Parts& parts, const Factors& factors) {
   return weighed(parts, factors, false) + weighed(parts, factors, true);
 }
 
+// How much longer a position takes because the host cannot feed its layers with experts as fast as
+// the GPU runs them: many small kernels, token counts read back. Both take turns at being the
+// slower one, hence the soft maximum.
+double host_stretch(const Load& load, const Factors& factors) {
+  const double host = load.expert_layers * factors.host_experts_s;
+  const double gpu = all_of(load.passes.forward, factors) + all_of(load.passes.input, factors) +
+                     all_of(load.passes.weight, factors);
+  if (host <= 0 || gpu <= 0) return 1.0;
+  constexpr double kSharpness = 4;
+  return std::pow(1 + std::pow(host / gpu, kSharpness), 1 / kSharpness);
+}
+
 // Micro-batch time of each GPU of the pipeline: sum over the positions it holds.
-std::vector<Passes> by_device(const TrainingSpec& spec, const StepAccount& account) {
-  std::vector<Passes> out(static_cast<std::size_t>(spec.layout.pipeline));
+std::vector<Load> by_device(const TrainingSpec& spec, const StepAccount& account) {
+  std::vector<Load> out(static_cast<std::size_t>(spec.layout.pipeline));
   const int directions = copies(spec.schedule);
   for (int direction = 0; direction < directions; ++direction)
     for (std::size_t i = 0; i < account.positions.size(); ++i)
       out[static_cast<std::size_t>(device_of(spec, static_cast<int>(i), direction))].add(
-          account.positions[i].passes, 1.0 / directions);
+          account.positions[i], 1.0 / directions);
   return out;
 }
 
@@ -72,6 +84,7 @@ Factors factors_of(const TrainingSpec& spec, const StepAccount& account) {
   f.slowdown = s.constant("slowdown", 1.0);
   f.straggler = s.constant("straggler", 0.0);
   f.step_s = s.constant("step_s", 0.0);
+  f.host_experts_s = s.constant("host_experts_s", 0.0);
   if (!spec.release.empty() && account.tokens_per_expert > 0)
     f.release = s.constant("release/" + spec.release, 1.0);
   const int sms = spec.node.gpu.sm_count;
@@ -91,10 +104,11 @@ PipelineTimes pipeline_times(const TrainingSpec& spec, const StepAccount& accoun
   std::vector<Half> forwards, backwards;
   for (const Load& load : account.positions) {
     const Passes& p = load.passes;
+    const double stretch = host_stretch(load, factors);
     ChunkTimes t;
-    t.forward_s = all_of(p.forward, factors) + (blocking ? send : 0);
-    t.input_s = all_of(p.input, factors) + (blocking ? send : 0);
-    t.weight_s = all_of(p.weight, factors);
+    t.forward_s = stretch * all_of(p.forward, factors) + (blocking ? send : 0);
+    t.input_s = stretch * all_of(p.input, factors) + (blocking ? send : 0);
+    t.weight_s = stretch * all_of(p.weight, factors);
     times.positions.push_back(t);
     forwards.push_back({weighed(p.forward, factors, false), weighed(p.forward, factors, true)});
     backwards.push_back({weighed(p.input, factors, false) + weighed(p.weight, factors, false),
@@ -116,17 +130,20 @@ StepTime compose_step(const TrainingSpec& spec, const StepAccount& account, cons
   StepTime step;
   Waterfall& w = step.waterfall;
   const double micro = static_cast<double>(spec.micro_batches());
-  const std::vector<Passes> devices = by_device(spec, account);
+  const std::vector<Load> devices = by_device(spec, account);
   // The GPU with most work; what is left of the pipeline's time is its bubble.
   double busiest = -1, mean = 0;
   const Passes* slowest = nullptr;
-  for (const Passes& p : devices) {
-    const double own =
+  for (const Load& load : devices) {
+    const Passes& p = load.passes;
+    const double gpu =
         micro * (all_of(p.forward, factors) + all_of(p.input, factors) + all_of(p.weight, factors));
+    const double own = gpu * host_stretch(load, factors);
     mean += own / static_cast<double>(devices.size());
     if (own > busiest) {
       busiest = own;
       slowest = &p;
+      w.host_s = own - gpu;
     }
   }
   for (std::size_t i = 0; i < kParts; ++i)
@@ -148,8 +165,9 @@ StepTime compose_step(const TrainingSpec& spec, const StepAccount& account, cons
   w.parameters_s =
       exposed(account.gather_s, spec.software.overlap_parameters, factors.parameters, forward);
   w.optimizer_s = account.optimizer_s * factors.optimizer;
-  w.host_s = factors.step_s + account.host_transfer_s;
-  const double sum = pipeline_s + w.gradients_s + w.parameters_s + w.optimizer_s + w.host_s;
+  const double outside = factors.step_s + account.host_transfer_s;
+  w.host_s += outside;
+  const double sum = pipeline_s + w.gradients_s + w.parameters_s + w.optimizer_s + outside;
   const double doublings = std::max(0.0, std::log2(spec.layout.gpus() / kStragglerFrom));
   w.straggler_s = sum * ((1 + factors.straggler * doublings) * factors.release - 1);
   step.seconds = sum + w.straggler_s;

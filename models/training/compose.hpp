@@ -13,6 +13,7 @@ struct Factors {
   double straggler = 0;  // of a step, for each doubling of GPUs past kStragglerFrom
   double step_s = 0;     // host work and logging of a step
   double launch_s = 0;
+  double host_experts_s = 0;  // the least a layer with experts takes: the host feeds it no faster
   double release = 1;  // of the whole step: how this release differs from the software's mean
 };
 inline constexpr double kStragglerFrom = 512;

@@ -22,9 +22,24 @@ constexpr double kBackwardRate = 0.8;
 
 double d(std::int64_t value) { return static_cast<double>(value); }
 
-bool narrow(Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::fp8 || arithmetic == Arithmetic::fp8_block ||
-         arithmetic == Arithmetic::mxfp8 || arithmetic == Arithmetic::nvfp4;
+// Bytes of an element kept for a product's weight gradient: in the format it is multiplied in,
+// scales of its blocks included.
+double kept_bytes(Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::fp32:
+      return 4.0;
+    case Arithmetic::bf16:
+    case Arithmetic::fp16:
+      return kHalf;
+    case Arithmetic::fp8:
+      return 1.0;
+    case Arithmetic::fp8_block:
+    case Arithmetic::mxfp8:
+      return 1.0 + 1.0 / 32;
+    case Arithmetic::nvfp4:
+      return 0.5 + 1.0 / 16;
+  }
+  return kHalf;
 }
 
 }  // namespace
@@ -51,6 +66,9 @@ void LayerAccount::product(Load& load, std::int64_t rows, std::int64_t in, std::
   load.passes.weight[Part::launches] += 1;
   load.dense_parameters += weights;
   load.flops += 6 * d(rows) * weights;
+  // Its weight gradient before it is added up, beside the gradients of its input and output.
+  load.working_bytes = std::max(load.working_bytes, weights * spec_.software.gradient_bytes +
+                                                        d(rows) * (d(in) + d(out)) * kHalf);
 }
 
 void LayerAccount::elementwise(Load& load, double forward_bytes, double backward_bytes,
@@ -71,7 +89,9 @@ void LayerAccount::norms(Load& load) const {
   load.dense_parameters += d(llm::vector_elements_per_layer(spec_.model));
   // Inputs of both norms and what they give (the input of the next product, which an 8-bit
   // product keeps in 8 bits).
-  load.activation_bytes += elements * 2 * (kHalf + (narrow(spec_.arithmetic) ? 1.0 : kHalf) + mask);
+  load.activation_bytes += elements * 2 * (kHalf + kept_bytes(spec_.arithmetic) + mask);
+  load.cheap_bytes += elements * 2 * kept_bytes(spec_.arithmetic);
+  load.cheap[Part::elementwise] += machine_.memory(elements * 2 * 2 * kHalf);
 }
 
 void LayerAccount::fused_attention(Load& load, int window, double qk_over_v) const {
@@ -129,10 +149,13 @@ void LayerAccount::attention(Load& load, int window) const {
         m.role == llm::WeightRole::attention ? spec_.arithmetic : Arithmetic::bf16;
     product(load, rows_, m.k, m.n, arithmetic);
     load.dense_parameters += d(m.bias);
+    // Up-projections from the latents are what Megatron and DeepSeek repeat.
+    if (a.mla && (m.name == "q_b_proj" || m.name == "kv_b_proj"))
+      load.cheap[Part::gemm] += machine_.gemm(rows_, m.n, m.k, arithmetic);
   }
   const double rows = d(rows_);
   const double heads = llm::heads_per_gpu(model, tensor);
-  const double input = narrow(spec_.arithmetic) ? 1.0 : kHalf;  // of a saved product's input
+  const double input = kept_bytes(spec_.arithmetic);
   if (a.mla) {
     const auto& mla = *a.mla;
     const double qk = mla.qk_nope_head_dim + mla.qk_rope_head_dim, v = mla.v_head_dim;
@@ -140,6 +163,7 @@ void LayerAccount::attention(Load& load, int window) const {
     // Rotation, joining of both halves of queries and keys; norms of the latents.
     const double moved = heads * (2 * qk + v) + mla.q_lora_rank + mla.kv_lora_rank;
     elementwise(load, rows * moved * 2 * kHalf, rows * moved * 2 * kHalf, 5);
+    load.cheap_bytes += rows * heads * (2 * qk + v) * kHalf;
     load.activation_bytes +=
         rows * (heads * (2 * qk + v) * kHalf + heads * v * kHalf + heads * kSingle +
                 (mla.q_lora_rank + mla.kv_lora_rank + mla.qk_rope_head_dim) * (kHalf + input));
@@ -181,8 +205,9 @@ void LayerAccount::feed_forward(Load& load, std::int64_t intermediate, bool shar
   }
   const double up = d(matrices[0].n), inner = d(matrices[1].k);
   elementwise(load, d(rows_) * (up + inner) * kHalf, d(rows_) * (2 * up + inner) * kHalf, 1);
-  load.activation_bytes +=
-      d(rows_) * (up * kHalf + inner * (narrow(spec_.arithmetic) ? 1.0 : kHalf));
+  load.activation_bytes += d(rows_) * (up * kHalf + inner * kept_bytes(spec_.arithmetic));
+  load.cheap_bytes += d(rows_) * inner * kept_bytes(spec_.arithmetic);
+  load.cheap[Part::elementwise] += machine_.memory(d(rows_) * (up + inner) * kHalf);
 }
 
 double LayerAccount::tokens_per_expert() const {
@@ -236,7 +261,7 @@ void LayerAccount::experts(Load& load) const {
   const double pairs = tokens * moe.top_k;  // sent by this rank; as many arrive
   for (const auto& m : llm::expert_matrices(model, l.expert_tensor)) {
     const double weights = held * d(m.k) * d(m.n);
-    const double read = machine_.memory(weights * (narrow(spec_.arithmetic) ? 1.0 : kHalf));
+    const double read = machine_.memory(weights * kept_bytes(spec_.arithmetic));
     load.passes.forward[Part::experts] +=
         std::max(read, machine_.gemm(rows, m.n, m.k, spec_.arithmetic));
     load.passes.input[Part::experts] +=
@@ -263,9 +288,12 @@ void LayerAccount::experts(Load& load) const {
   load.passes.input[Part::permutation] += machine_.memory(moved);
   load.passes.forward[Part::launches] += 8;
   load.passes.input[Part::launches] += 8;
-  load.activation_bytes += pairs * (hidden * (narrow(spec_.arithmetic) ? 1.0 : kHalf) + up * kHalf +
-                                    inner * (narrow(spec_.arithmetic) ? 1.0 : kHalf)) +
+  load.activation_bytes += pairs * (hidden * kept_bytes(spec_.arithmetic) + up * kHalf +
+                                    inner * kept_bytes(spec_.arithmetic)) +
                            tokens * moe.experts * 2 * kSingle;
+  load.cheap_bytes += pairs * inner * kept_bytes(spec_.arithmetic);
+  load.cheap[Part::elementwise] += machine_.memory(pairs * (up + inner) * kHalf);
+  load.expert_layers += 1;
   // Router: 16-bit product on this rank's tokens; scores in fp32.
   const auto router = llm::router_matrix(model);
   product(load, rows_ / l.tensor, router.k, router.n, Arithmetic::bf16);
@@ -314,14 +342,20 @@ void LayerAccount::shard_messages(Load& load) const {
 }
 
 // Full: the layer's input alone is kept, and the forward pass runs again. Selective: attention's
-// inner part runs again (Korthikanti et al. 2022, section 5).
+// inner part runs again (Korthikanti et al. 2022, section 5); where attention is fused and repeats
+// itself anyway, norms, activations and latent up-projections (DeepSeek-V3 report, section 3.2.3;
+// Megatron's selective modules).
 void LayerAccount::recompute(Load& load) const {
   Parts& input = load.passes.input;
   switch (spec_.recompute) {
     case Recompute::none:
       return;
     case Recompute::selective: {
-      if (spec_.software.flash_attention) return;  // recomputes itself
+      if (spec_.software.flash_attention) {
+        input.add(load.cheap);
+        load.activation_bytes -= load.cheap_bytes;
+        return;
+      }
       input[Part::attention] += load.passes.forward[Part::attention];
       const double scores = d(rows_) * d(spec_.batch.sequence) *
                             llm::heads_per_gpu(spec_.model, spec_.layout.tensor) *

@@ -49,7 +49,7 @@ class MachineTimes {
 
   hardware::NodeSpec node_;
   double network_;
-  kernels::KernelModel kernels_;
+  kernels::KernelModel kernels_, attention_;
   double error_ = 0;
   using Key = std::tuple<int, std::int64_t, std::int64_t, std::int64_t, int, int, int>;
   mutable std::map<Key, double> known_;

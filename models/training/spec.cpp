@@ -212,12 +212,8 @@ double Software::constant(const std::string& what, double otherwise) const {
 
 double Software::constant(const std::string& what, const hardware::GpuSpec& gpu,
                           Arithmetic arithmetic, double otherwise) const {
-  const std::string format(to_string(arithmetic));
-  for (const std::string& key :
-       {what + "/" + gpu.name + "/" + format, what + "/" + gpu.architecture + "/" + format,
-        what + "/" + gpu.architecture, what})
-    if (const auto found = constants.find(key); found != constants.end()) return found->second;
-  return otherwise;
+  return constant(what, otherwise) * constant(what + "/gpu/" + gpu.name, 1.0) *
+         constant(what + "/arithmetic/" + std::string(to_string(arithmetic)), 1.0);
 }
 
 std::vector<std::string> layout_errors(const TrainingSpec& spec) { return Rules(spec).all(); }

@@ -76,8 +76,8 @@ struct Software {
   std::map<std::string, double> constants;
   std::map<std::string, double> error;  // "step_time" -> share, found by validation
 
-  // The value of the most special name there is: "NAME/GPU/ARITHMETIC", "NAME/ARCHITECTURE/
-  // ARITHMETIC", "NAME/ARCHITECTURE", "NAME".
+  // The common value times what is special to the GPU and to the arithmetic: "NAME" x
+  // "NAME/gpu/GPU" x "NAME/arithmetic/ARITHMETIC".
   [[nodiscard]] double constant(const std::string& what, double otherwise) const;
   [[nodiscard]] double constant(const std::string& what, const hardware::GpuSpec& gpu,
                                 Arithmetic arithmetic, double otherwise) const;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "scenarios/loader/card_file.hpp"
 #include "scenarios/loader/quantity.hpp"
 #include "scenarios/loader/scenario.hpp"
@@ -98,13 +100,16 @@ std::vector<FittedConstant> read_fitted(const YamlNode& root) {
     c.least = item.value_or<Ratio>("least", Ratio{0.0}).value;
     c.most = item.value_or<Ratio>("most", Ratio{c.most}).value;
     c.by = item.optional_choice<std::string>(
-                   "by", {{"gpu_arithmetic", "gpu_arithmetic"}, {"release", "release"}})
+                   "by",
+                   {{"gpu", "gpu"}, {"gpu_arithmetic", "gpu_arithmetic"}, {"release", "release"}})
                .value_or("");
     c.by_spread = item.value_or<Ratio>("by_spread", Ratio{c.by_spread}, kPositive).value;
     fitted.push_back(c);
   }
-  constexpr std::size_t kMost = 4;
-  if (fitted.size() > kMost)
+  // One factor a release comes on top.
+  constexpr std::ptrdiff_t kMost = 4;
+  if (std::count_if(fitted.begin(), fitted.end(),
+                    [](const FittedConstant& c) { return c.by != "release"; }) > kMost)
     root.any_child("fit").error(
         fmt::format("{} constants to fit; at most {} a source", fitted.size(), kMost));
   return fitted;

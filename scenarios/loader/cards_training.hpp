@@ -17,7 +17,7 @@ struct FittedConstant {
   std::string name;
   double prior = 1.0, spread = 0.1;
   double least = 0.0, most = 1e9;
-  std::string by;           // empty; "gpu_arithmetic" or "release": special values around it
+  std::string by;           // empty; "gpu", "gpu_arithmetic" or "release": special values too
   double by_spread = 0.05;  // ln distance of special values from the common one
 };
 

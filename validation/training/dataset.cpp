@@ -221,6 +221,20 @@ class Reader {
       throw Refusal{fmt::format("{} GPUs, but the layout fills {}", gpus, l.data * share)};
   }
 
+  // Some releases leave virtual stages out: those of another row of the same model and pipeline.
+  static void borrow_chunks(const Csv& csv, const Csv::Line& line, TrainingSpec& spec) {
+    for (const bool same_gpu : {true, false})
+      for (const Csv::Line& other : csv.lines) {
+        if (csv.text(other, "model") != csv.text(line, "model") ||
+            csv.text(other, "pp") != csv.text(line, "pp") || csv.text(other, "vp").empty() ||
+            (same_gpu && csv.text(other, "accelerator") != csv.text(line, "accelerator")))
+          continue;
+        spec.layout.virtual_stages = std::max(1, integer(csv, other, "vp", 1));
+        if (spec.layout.virtual_stages > 1) spec.schedule = Schedule::interleaved;
+        return;
+      }
+  }
+
   void mlperf(const Csv& csv, const Csv::Line& line, Row& row) {
     TrainingSpec& spec = row.spec;
     spec.model = model(csv.text(line, "bench"));
@@ -249,6 +263,8 @@ class Reader {
       spec.layout.shard_group = shard;
     }
     row.recompute_unknown = true;
+    row.chunks_unknown = spec.layout.pipeline > 1 && csv.text(line, "vp").empty();
+    if (row.chunks_unknown) borrow_chunks(csv, line, spec);
     row.step_s =
         spec.tokens_per_step() / spec.layout.gpus() / csv.required(line, "tokens_per_s_per_gpu");
   }

@@ -24,6 +24,7 @@ struct Row {
   std::string family;    // model and GPUs: within it layouts are ordered
   int fold = 0;
   bool experts = false;
+  bool chunks_unknown = false;          // pipelined, virtual stages left blank
   bool recompute_unknown = false;       // the source does not say: the least that fits
   models::training::TrainingSpec spec;  // with the software's card, full constants
   double step_s = 0;

@@ -14,16 +14,18 @@ struct Free {
   std::string name;
   double prior = 0, spread = 0.1, value = 0;
   double least = -1e9, most = 1e9;
-  std::string around;  // special value: ln distance from this constant
+  std::string around;  // special value: of this constant
 };
 
-std::string special_name(const FittedConstant& c, const Sample& sample) {
-  if (c.by == "release")
-    return sample.account.tokens_per_expert > 0 && !sample.spec.release.empty()
-               ? c.name + "/" + sample.spec.release
-               : "";
-  return c.name + "/" + sample.spec.node.gpu.name + "/" +
-         std::string(to_string(sample.spec.arithmetic));
+std::vector<std::string> special_names(const FittedConstant& c, const Sample& sample) {
+  std::vector<std::string> names;
+  if (c.by == "release" && sample.account.tokens_per_expert > 0 && !sample.spec.release.empty())
+    names.push_back(c.name + "/" + sample.spec.release);
+  if (c.by == "gpu" || c.by == "gpu_arithmetic")
+    names.push_back(c.name + "/gpu/" + sample.spec.node.gpu.name);
+  if (c.by == "gpu_arithmetic")
+    names.push_back(c.name + "/arithmetic/" + std::string(to_string(sample.spec.arithmetic)));
+  return names;
 }
 
 class Problem {
@@ -43,7 +45,7 @@ class Problem {
       if (c.by.empty()) continue;
       std::set<std::string> names;
       for (const Sample* sample : samples)
-        if (std::string name = special_name(c, *sample); !name.empty()) names.insert(name);
+        for (std::string& name : special_names(c, *sample)) names.insert(std::move(name));
       for (const std::string& name : names)
         free_.push_back({name, 0.0, c.by_spread, 0.0, -1e9, 1e9, c.name});
     }
@@ -82,8 +84,11 @@ class Problem {
     std::map<std::string, double> common;
     for (const Free& f : free_)
       if (f.around.empty()) common[f.name] = f.value;
-    for (const Free& f : free_)
-      all[f.name] = std::exp(f.value + (f.around.empty() ? 0.0 : common.at(f.around)));
+    for (const Free& f : free_) {
+      // A release stands for itself; what is special to a GPU multiplies the common value.
+      const bool whole = !f.around.empty() && f.around == "release";
+      all[f.name] = std::exp(f.value + (whole ? common.at(f.around) : 0.0));
+    }
     return all;
   }
 

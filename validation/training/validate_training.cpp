@@ -14,13 +14,21 @@ namespace {
 
 namespace job = models::training;
 
-// Sets how much is recomputed where the source does not say: the least that fits.
+// Sets how much is recomputed where the source does not say: the least that fits. Where nothing
+// does, the parameters must have been sharded.
 void choose_recompute(job::TrainingSpec& spec, const job::MachineTimes& machine) {
-  for (const job::Recompute recompute : {job::Recompute::none, job::Recompute::full}) {
-    spec.recompute = recompute;
-    const auto account = job::account_step(spec, machine);
-    if (job::account_memory(spec, account, job::pipeline_order(spec)).fits()) return;
+  const auto order = job::pipeline_order(spec);
+  const auto given = spec.layout.sharding;
+  for (const auto sharding : {given, job::Sharding::parameters}) {
+    spec.layout.sharding = sharding;
+    for (const job::Recompute recompute :
+         {job::Recompute::none, job::Recompute::selective, job::Recompute::full}) {
+      spec.recompute = recompute;
+      const auto account = job::account_step(spec, machine);
+      if (job::account_memory(spec, account, order).fits()) return;
+    }
   }
+  spec.layout.sharding = given;
 }
 
 double ape(double predicted, double measured) { return predicted / measured - 1; }

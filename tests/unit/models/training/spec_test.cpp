@@ -86,11 +86,11 @@ TEST_CASE("layers that do not divide go to the middle, then the first stage") {
   CHECK(position_layers(spec) == std::vector<int>{15, 16, 15, 15});
 }
 
-TEST_CASE("constants: the most special name serves") {
+TEST_CASE("constants: the common value times what a GPU and an arithmetic change") {
   Software s;
   const auto gpu = test::node().gpu;
-  s.constants = {{"gemm", 1.1}, {"gemm/hopper", 1.2}, {"gemm/test-gpu/fp8", 1.3}};
-  CHECK(s.constant("gemm", gpu, Arithmetic::fp8, 1.0) == 1.3);
-  CHECK(s.constant("gemm", gpu, Arithmetic::bf16, 1.0) == 1.2);
+  s.constants = {{"gemm", 1.1}, {"gemm/gpu/test-gpu", 1.2}, {"gemm/arithmetic/fp8", 1.5}};
+  CHECK(s.constant("gemm", gpu, Arithmetic::fp8, 1.0) == Approx(1.1 * 1.2 * 1.5));
+  CHECK(s.constant("gemm", gpu, Arithmetic::bf16, 1.0) == Approx(1.1 * 1.2));
   CHECK(s.constant("attention", gpu, Arithmetic::bf16, 1.5) == 1.5);
 }
