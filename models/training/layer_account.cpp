@@ -64,11 +64,35 @@ void LayerAccount::product(Load& load, std::int64_t rows, std::int64_t in, std::
   load.passes.forward[Part::launches] += 1;
   load.passes.input[Part::launches] += 1;
   load.passes.weight[Part::launches] += 1;
+  transposing_casts(load, d(rows), d(in), d(out), arithmetic);
   load.dense_parameters += weights;
   load.flops += 6 * d(rows) * weights;
   // Its weight gradient before it is added up, beside the gradients of its input and output.
   load.working_bytes = std::max(load.working_bytes, weights * spec_.software.gradient_bytes +
                                                         d(rows) * (d(in) + d(out)) * kHalf);
+}
+
+// Scales along the rows serve the forward product and the input's gradient; the weight gradient
+// sums over rows, so its operands are scaled again along columns: the input from what was kept,
+// the output's gradient from 16 bits, in both directions (DeepSeek-V3 report, section 3.3). Such
+// kernels transpose through shared memory.
+void LayerAccount::transposing_casts(Load& load, double rows, double in, double out,
+                                     Arithmetic arithmetic) const {
+  if (arithmetic != Arithmetic::fp8_block && arithmetic != Arithmetic::mxfp8) return;
+  const double bytes = rows * (in * (1 + 1) + out * (kHalf + 1 + 1));
+  load.passes.weight[Part::elementwise] += machine_.memory(bytes);
+  load.passes.weight[Part::launches] += 2;
+}
+
+// In fp32 everything between the products is twice as wide.
+void LayerAccount::widen(Load& load) const {
+  if (spec_.arithmetic != Arithmetic::fp32) return;
+  for (Parts* pass : {&load.passes.forward, &load.passes.input, &load.passes.weight})
+    for (const Part part : {Part::elementwise, Part::permutation, Part::tensor, Part::context,
+                            Part::exchange, Part::shard})
+      (*pass)[part] *= 2;
+  load.activation_bytes *= 2;
+  load.working_bytes *= 2;
 }
 
 void LayerAccount::elementwise(Load& load, double forward_bytes, double backward_bytes,
@@ -275,6 +299,7 @@ void LayerAccount::experts(Load& load) const {
     load.passes.forward[Part::launches] += 1;
     load.passes.input[Part::launches] += 1;
     load.passes.weight[Part::launches] += held;
+    transposing_casts(load, pairs, d(m.k), d(m.n), spec_.arithmetic);
     load.expert_parameters += weights + held * d(m.bias);
     load.flops += 6 * pairs * d(m.k) * d(m.n);
   }
@@ -371,7 +396,8 @@ void LayerAccount::recompute(Load& load) const {
             Part::tensor, Part::context, Part::exchange, Part::launches})
         input[part] += load.passes.forward[part];
       load.working_bytes = std::max(load.working_bytes, load.activation_bytes);
-      load.activation_bytes = d(rows_) * spec_.model.hidden * kHalf / split_;
+      load.activation_bytes = d(rows_) * spec_.model.hidden *
+                              (spec_.arithmetic == Arithmetic::fp32 ? kSingle : kHalf) / split_;
       return;
   }
 }
@@ -387,6 +413,7 @@ Load LayerAccount::layer(bool with_experts, int window) const {
   const bool routed_only = with_experts && spec_.model.moe->shared_experts == 0;
   tensor_messages(load, routed_only ? 1 : 2);
   shard_messages(load);
+  widen(load);
   recompute(load);
   return load;
 }
@@ -430,6 +457,7 @@ Load LayerAccount::head() const {
     load.passes.input[Part::tensor] +=
         machine_.message(split ? Kind::reduce_scatter : Kind::all_reduce, bytes, group);
   }
+  widen(load);
   shard_messages(load);
   return load;
 }

@@ -28,6 +28,9 @@ class LayerAccount {
   void tensor_messages(Load& load, int blocks) const;
   void shard_messages(Load& load) const;
   void recompute(Load& load) const;
+  void widen(Load& load) const;
+  void transposing_casts(Load& load, double rows, double in, double out,
+                         Arithmetic arithmetic) const;
   void elementwise(Load& load, double forward_bytes, double backward_bytes, int kernels) const;
 
   const TrainingSpec& spec_;

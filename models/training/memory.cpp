@@ -7,15 +7,19 @@
 namespace foretoken::models::training {
 namespace {
 
-constexpr double kCopyBytes = 2;  // parameters that compute reads
-
 struct PerElement {
   double parameters, gradients, optimizer;
 };
 
-PerElement per_element(const Software& software, Sharding sharding, double ranks) {
-  const double state = software.main_parameter_bytes + software.optimizer_state_bytes;
-  PerElement bytes{kCopyBytes, software.gradient_bytes, state};
+double copy_bytes(Arithmetic arithmetic) {  // of a parameter that compute reads
+  return arithmetic == Arithmetic::fp32 ? 4 : 2;
+}
+
+PerElement per_element(const Software& software, Arithmetic arithmetic, Sharding sharding,
+                       double ranks) {
+  const bool wide = arithmetic == Arithmetic::fp32;
+  const double state = (wide ? 0 : software.main_parameter_bytes) + software.optimizer_state_bytes;
+  PerElement bytes{copy_bytes(arithmetic), wide ? 4 : software.gradient_bytes, state};
   if (sharding != Sharding::none) bytes.optimizer /= ranks;
   if (sharding == Sharding::gradients || sharding == Sharding::parameters) bytes.gradients /= ranks;
   if (sharding == Sharding::parameters) bytes.parameters /= ranks;
@@ -24,8 +28,9 @@ PerElement per_element(const Software& software, Sharding sharding, double ranks
 
 }  // namespace
 
-double bytes_per_parameter(const Software& software, Sharding sharding, double ranks) {
-  const PerElement b = per_element(software, sharding, ranks);
+double bytes_per_parameter(const Software& software, Arithmetic arithmetic, Sharding sharding,
+                           double ranks) {
+  const PerElement b = per_element(software, arithmetic, sharding, ranks);
   return b.parameters + b.gradients + b.optimizer;
 }
 
@@ -33,9 +38,9 @@ MemoryAccount account_memory(const TrainingSpec& spec, const StepAccount& accoun
                              const Order& order) {
   const Group data = data_group(spec.layout), experts = expert_data_group(spec.layout);
   const double ranks = spec.layout.shard_group > 0 ? spec.layout.shard_group : data.ranks;
-  const PerElement dense = per_element(spec.software, spec.layout.sharding, ranks);
+  const PerElement dense = per_element(spec.software, spec.arithmetic, spec.layout.sharding, ranks);
   const PerElement routed =
-      per_element(spec.software, spec.layout.sharding, std::max(1, experts.ranks));
+      per_element(spec.software, spec.arithmetic, spec.layout.sharding, std::max(1, experts.ranks));
   std::vector<double> bytes;
   for (const Load& load : account.positions) bytes.push_back(load.activation_bytes);
   const InFlight flight = in_flight(spec, order, bytes);
@@ -58,7 +63,12 @@ MemoryAccount account_memory(const TrainingSpec& spec, const StepAccount& accoun
     MemoryAccount& m = devices[i];
     m.device = static_cast<int>(i);
     m.activations = flight.bytes[i];
-    if (spec.cpu_offload) m.optimizer = 0;
+    if (spec.cpu_offload) {
+      // Gradients leave for the host as they are made: a layer's worth stays (ZeRO-Offload).
+      m.optimizer = 0;
+      m.gradients /= std::max(
+          1.0, static_cast<double>(spec.model.layers) / static_cast<double>(devices.size()));
+    }
     if (i == 0 || m.allocated() > fullest.allocated()) fullest = m;
   }
   if (spec.layout.sharding == Sharding::parameters) {
@@ -67,7 +77,7 @@ MemoryAccount account_memory(const TrainingSpec& spec, const StepAccount& accoun
         static_cast<double>(spec.model.layers) / static_cast<double>(account.positions.size());
     const Load& load = account.positions.front();
     fullest.working += (load.dense_parameters + load.expert_parameters) / std::max(1.0, layers) *
-                       (2 * kCopyBytes + spec.software.reduce_bytes);
+                       (2 * copy_bytes(spec.arithmetic) + spec.software.reduce_bytes);
   }
   fullest.reserve = spec.software.memory_reserve;
   fullest.capacity = spec.node.gpu.memory.value();

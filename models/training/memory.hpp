@@ -27,7 +27,9 @@ MemoryAccount account_memory(const TrainingSpec& spec, const StepAccount& accoun
 std::string describe(const MemoryAccount& memory);
 
 // Bytes an element of parameters costs a GPU: 16-bit copy, gradient, and its part of master copy
-// and moments (Megatron-LM: 18 with fp32 gradients, 6 + 12/d when sharded over d).
-double bytes_per_parameter(const Software& software, Sharding sharding, double ranks);
+// and moments (Megatron-LM: 18 with fp32 gradients, 6 + 12/d when sharded over d; in fp32, where
+// the copy is the master: 16 or 8 + 8/d).
+double bytes_per_parameter(const Software& software, Arithmetic arithmetic, Sharding sharding,
+                           double ranks);
 
 }  // namespace foretoken::models::training

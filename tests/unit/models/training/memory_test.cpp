@@ -31,13 +31,16 @@ TrainingSpec one_gpu() {
 
 TEST_CASE("bytes a parameter, as Megatron-LM states them") {
   Software s;  // bf16 parameters, fp32 gradients, fp32 master copy and moments
-  CHECK(bytes_per_parameter(s, Sharding::none, 1) == 18);
-  for (const double d : {2.0, 8.0, 64.0})
-    CHECK(bytes_per_parameter(s, Sharding::optimizer, d) == Approx(6 + 12 / d));
-  CHECK(bytes_per_parameter(s, Sharding::gradients, 4) == Approx(2 + 16.0 / 4));
-  CHECK(bytes_per_parameter(s, Sharding::parameters, 4) == Approx(18.0 / 4));
+  const auto bf16 = Arithmetic::bf16;
+  CHECK(bytes_per_parameter(s, bf16, Sharding::none, 1) == 18);
+  for (const double d : {2.0, 8.0, 64.0}) {
+    CHECK(bytes_per_parameter(s, bf16, Sharding::optimizer, d) == Approx(6 + 12 / d));
+    CHECK(bytes_per_parameter(s, Arithmetic::fp32, Sharding::optimizer, d) == Approx(8 + 8 / d));
+  }
+  CHECK(bytes_per_parameter(s, bf16, Sharding::gradients, 4) == Approx(2 + 16.0 / 4));
+  CHECK(bytes_per_parameter(s, bf16, Sharding::parameters, 4) == Approx(18.0 / 4));
   s.gradient_bytes = 2;  // fp16 gradients
-  CHECK(bytes_per_parameter(s, Sharding::none, 1) == 16);
+  CHECK(bytes_per_parameter(s, bf16, Sharding::none, 1) == 16);
 }
 
 TEST_CASE("states of one GPU: 18 bytes for every parameter of the model") {
