@@ -200,6 +200,13 @@ StepAccount account_step(const TrainingSpec& spec, const MachineTimes& machine) 
   return step;
 }
 
+Load account_layers(const TrainingSpec& spec, const MachineTimes& machine, bool experts,
+                    int count) {
+  Load load;
+  load.add(LayerAccount(spec, machine).layer(experts, 0), count);
+  return load;
+}
+
 double flops_per_token(const llm::ModelSpec& model, std::int64_t sequence, bool causal, bool mtp) {
   const auto& a = model.attention;
   const auto sum = [](const std::vector<llm::Matrix>& matrices) {

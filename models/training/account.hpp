@@ -66,6 +66,8 @@ struct StepAccount {
 };
 
 StepAccount account_step(const TrainingSpec& spec, const MachineTimes& machine);
+// `count` layers alone, without embedding and head.
+Load account_layers(const TrainingSpec& spec, const MachineTimes& machine, bool experts, int count);
 
 // Groups of a layout, in the order of ranks tensor, context, data, pipeline.
 Group tensor_group(const Layout& layout);

@@ -93,15 +93,25 @@ Factors factors_of(const TrainingSpec& spec, const StepAccount& account) {
   return f;
 }
 
+OverlappedPair overlapped_pair(const Load& forward, const Load& backward, const Factors& factors) {
+  const Parts& f = forward.passes.forward;
+  const Parts &i = backward.passes.input, &w = backward.passes.weight;
+  OverlappedPair pair;
+  pair.compute_s = factors.slowdown * (weighed(f, factors, false) + weighed(i, factors, false) +
+                                       weighed(w, factors, false));
+  pair.messages_s =
+      weighed(f, factors, true) + weighed(i, factors, true) + weighed(w, factors, true);
+  const double messages = 4 * std::max(1.0, backward.expert_layers);
+  pair.span_s = std::max(pair.compute_s, pair.messages_s) +
+                std::min(pair.compute_s, pair.messages_s) / messages;
+  return pair;
+}
+
 PipelineTimes pipeline_times(const TrainingSpec& spec, const StepAccount& account,
                              const Factors& factors) {
   PipelineTimes times;
   const bool blocking = !spec.software.overlap_pipeline && spec.layout.pipeline > 1;
   const double send = account.send_s * spec.software.constant("exposed_pipeline", 1.0);
-  struct Half {
-    double compute = 0, messages = 0;
-  };
-  std::vector<Half> forwards, backwards;
   for (const Load& load : account.positions) {
     const Passes& p = load.passes;
     const double stretch = host_stretch(load, factors);
@@ -110,17 +120,12 @@ PipelineTimes pipeline_times(const TrainingSpec& spec, const StepAccount& accoun
     t.input_s = stretch * all_of(p.input, factors) + (blocking ? send : 0);
     t.weight_s = stretch * all_of(p.weight, factors);
     times.positions.push_back(t);
-    forwards.push_back({weighed(p.forward, factors, false), weighed(p.forward, factors, true)});
-    backwards.push_back({weighed(p.input, factors, false) + weighed(p.weight, factors, false),
-                         weighed(p.input, factors, true) + weighed(p.weight, factors, true)});
   }
   times.send_s = blocking ? 0 : account.send_s;
-  // A forward and a backward at once: each one's messages behind the other's compute, which loses
-  // the SMs that the messages hold.
-  times.overlapped_s = [forwards, backwards, factors](int f, int b) {
-    const Half& one = forwards[static_cast<std::size_t>(f)];
-    const Half& two = backwards[static_cast<std::size_t>(b)];
-    return std::max((one.compute + two.compute) * factors.slowdown, one.messages + two.messages);
+  times.overlapped_s = [&account, factors](int f, int b) {
+    return overlapped_pair(account.positions[static_cast<std::size_t>(f)],
+                           account.positions[static_cast<std::size_t>(b)], factors)
+        .span_s;
   };
   return times;
 }

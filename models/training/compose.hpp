@@ -37,7 +37,16 @@ struct StepTime {
   Waterfall waterfall;
 };
 
+// A forward and a backward pass of two micro-batches at once (DualPipe): each one's messages behind
+// the other's compute, which loses the SMs that the messages hold; of 4 messages a layer the last
+// has nothing left to hide behind.
+struct OverlappedPair {
+  double compute_s = 0, messages_s = 0, span_s = 0;
+};
+OverlappedPair overlapped_pair(const Load& forward, const Load& backward, const Factors& factors);
+
 // Durations that the pipeline needs, with the constants applied.
+// Refers to `account`, which must outlive it.
 PipelineTimes pipeline_times(const TrainingSpec& spec, const StepAccount& account,
                              const Factors& factors);
 // A step, given how long its pipeline takes (closed form or simulated) and the share of it that
