@@ -183,6 +183,17 @@ void set_expected(TraceReport& report, const std::vector<Expected>& expected) {
   }
 }
 
+// Compute and messages overlap but for the last of 4 messages a layer (DualPipe).
+void set_span(TraceReport& report, const TrainingChunk& chunk) {
+  double compute = 0, messages = 0;
+  for (const ClassRow& row : report.classes)
+    (is_communication(row.kernel_class) ? messages : compute) += row.predicted_us.value_or(0);
+  report.predicted_compute_us = compute;
+  report.predicted_communication_us = messages;
+  report.predicted_span_us =
+      std::max(compute, messages) + std::min(compute, messages) / (4.0 * chunk.layers);
+}
+
 // The sum over products, onto their class.
 void set_products(TraceReport& report) {
   double sum = 0;
@@ -256,6 +267,7 @@ TraceReport validate_trace(const std::filesystem::path& file, const std::string&
   set_products(report);
   if (description) {
     set_expected(report, expect_training_chunk(description->chunk, card, calibration));
+    set_span(report, description->chunk);
   } else if (report.products.empty() && report.collectives.empty()) {
     report.notes.push_back(
         "no shapes were recorded and no description lies beside the trace: classes and overlap "
