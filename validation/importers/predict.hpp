@@ -17,7 +17,7 @@ namespace foretoken::validation::importers {
 // trace.
 struct Expected {
   std::string kernel_class;
-  int n = 0;
+  int n = 0;  // 0 = not derived
   double us = 0.0;
   std::string source;  // table or model used
 };

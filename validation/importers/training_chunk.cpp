@@ -184,6 +184,7 @@ class Chunk {
   // Passes over memory. `bytes` of one layer, in n kernels.
   void pass(const std::string& kernel_class, int n, double bytes, double factor) {
     add(kernel_class, n, factor * memory_us(bytes / n), "memory bandwidth");
+    classes_[kernel_class].n = 0;  // fusion decides how many: no claim
   }
   [[nodiscard]] double routed_rows() const {
     return static_cast<double>(chunk_.tokens) * chunk_.model.moe->top_k;
@@ -252,6 +253,7 @@ class Chunk {
     const double us = elements * (nodes - 1) / nodes / (kEfficiency * chunk_.network_per_gpu) * 1e6;
     add("dispatch", 2, us * (1 + 4.0 / 128), "network bandwidth");
     add("combine", 2, us * 2, "network bandwidth");
+    classes_["dispatch"].n = classes_["combine"].n = 0;
   }
 
   const TrainingChunk& chunk_;

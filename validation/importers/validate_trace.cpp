@@ -175,9 +175,9 @@ void set_expected(TraceReport& report, const std::vector<Expected>& expected) {
       continue;
     }
     row->predicted_us = item.us;
-    row->expected_n = item.n;
+    if (item.n > 0) row->expected_n = item.n;
     row->source = item.source;
-    if (row->n != item.n)
+    if (item.n > 0 && row->n != item.n)
       report.notes.push_back(fmt::format("'{}': {} kernels in the trace, {} by the model",
                                          item.kernel_class, row->n, item.n));
   }
