@@ -7,7 +7,9 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/training_commands.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/scenario_training.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -50,6 +52,10 @@ std::string profile(const Scenario& scenario) {
 // The exit code for this file.
 int check_file(const std::string& file, const Invocation& invocation) {
   try {
+    if (scenarios::loader::is_training_scenario(file)) {
+      std::cout << fmt::format("{}: ok: {}\n", file, training_profile(file, invocation));
+      return kOk;
+    }
     const Scenario scenario = load_with_warnings(file, invocation.home, {});
     std::cout << fmt::format("{}: ok: {}\n", file, profile(scenario));
     return kOk;

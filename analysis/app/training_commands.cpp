@@ -38,6 +38,16 @@ std::shared_ptr<const models::kernels::Calibration> tables(
 
 }  // namespace
 
+std::string training_profile(const std::string& file, const Invocation& invocation) {
+  const auto scenario = loader::load_training_scenario(file, loader::Catalogue(invocation.home));
+  for (const auto& warning : scenario.warnings)
+    fmt::print(stderr, "{}\n", sim::core::to_string(warning));
+  const auto& spec = scenario.training;
+  return fmt::format("training {}, {}, {} x {} ({}), {} sequences of {} a step", spec.model.name,
+                     spec.software.name, scenario.nodes * spec.node.gpus, spec.node.gpu.name,
+                     layout_text(spec), spec.batch.global, spec.batch.sequence);
+}
+
 int estimate_training(const Invocation& invocation, const ParsedLine& line) {
   const auto scenario = load(invocation, line);
   const auto prediction = predict_training(scenario, tables(invocation, scenario), {});

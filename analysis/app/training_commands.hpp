@@ -9,4 +9,7 @@ int estimate_training(const Invocation& invocation, const ParsedLine& line);
 int run_training(const Invocation& invocation, const ParsedLine& line);
 int plan_training_command(const Invocation& invocation, const ParsedLine& line);
 
+// What a training scenario describes, in a line; warnings go to stderr. For `foretoken check`.
+std::string training_profile(const std::string& file, const Invocation& invocation);
+
 }  // namespace foretoken::analysis::app

@@ -36,6 +36,9 @@ TrainingScenario load_training_scenario(const std::filesystem::path& file,
                                         const Catalogue& catalogue,
                                         const std::vector<std::string>& overrides = {});
 
+// JSON Schema of what a training scenario has beside a serving one.
+std::string training_json_schema();
+
 Loaded<models::training::FaultRates> load_faults(const std::string& name,
                                                  const Catalogue& catalogue,
                                                  const std::filesystem::path& base = {});

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "sim/core/error.hpp"
 #include "temporary_folder.hpp"
@@ -93,6 +93,26 @@ TEST_CASE("bad input names the rule and the place") {
             .find("128 GPUs, but 8 nodes of 8 have 64") != std::string::npos);
   CHECK(problems(replaced(kGood, "sequence: 4096", "sequence: 0")).find("sequence") !=
         std::string::npos);
+}
+
+TEST_CASE("every key that a training scenario resolves is in its schema") {
+  const auto schema = nlohmann::json::parse(training_json_schema());
+  for (const auto& entry : fs::directory_iterator(kRoot / "scenarios" / "training")) {
+    if (entry.path().extension() != ".yaml") continue;
+    for (const auto& value : load_training_scenario(entry.path(), Catalogue(kRoot)).resolved) {
+      if (value.path.rfind("training.", 0) != 0) continue;
+      INFO(value.path);
+      const nlohmann::json* at = &schema;
+      for (std::size_t begin = 0; begin < value.path.size();) {
+        const std::size_t end = std::min(value.path.find('.', begin), value.path.size());
+        const std::string key = value.path.substr(begin, end - begin);
+        if (at->contains("items")) break;  // items of a list
+        REQUIRE(at->at("properties").contains(key));
+        at = &at->at("properties").at(key);
+        begin = end + 1;
+      }
+    }
+  }
 }
 
 TEST_CASE("cards of training software state a source for every figure and few constants to fit") {
