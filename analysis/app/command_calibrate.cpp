@@ -9,6 +9,7 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/validate.hpp"
 #include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/scenario.hpp"
 #include "sim/core/error.hpp"
@@ -43,7 +44,8 @@ CommandPage calibrate_page() {
       "  foretoken calibrate my-measurements --out mine.h5\n"
       "  foretoken calibrate all_reduce_perf.txt step.pt.trace.json.gz --gpu h100-sxm \\\n"
       "    --engine vllm-0.19.0 --out mine.h5\n"
-      "  foretoken estimate my.yaml --set calibration=mine.h5\n";
+      "  foretoken estimate my.yaml --set calibration=mine.h5\n"
+      "  foretoken calibrate training      (constants of training software)\n";
   page.max_arguments = -1;
   page.options = {
       {"out,o", "FILE", "file to write (default: the product's, if FOLDER is left out)"},
@@ -202,6 +204,11 @@ int calibrate_files(const ParsedLine& line, const Invocation& invocation, const 
 }  // namespace
 
 int calibrate_command(const Invocation& invocation) {
+  if (!invocation.args.empty() && invocation.args[0] == "training") {
+    Invocation inner = invocation;
+    inner.args.erase(inner.args.begin());
+    return calibrate_training_command(inner);
+  }
   const auto line = parse(calibrate_page(), invocation);
   if (!line) return kOk;
   const bool own = !line->arguments.empty();

@@ -7,7 +7,9 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/training_commands.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/scenario_training.hpp"
 #include "scenarios/loader/traffic_scenario.hpp"
 
 namespace foretoken::analysis::app {
@@ -59,6 +61,10 @@ int check_file(const std::string& file, const Invocation& invocation) {
       std::cout << fmt::format("{}: ok: {} kinds of traffic over {} GPUs and {} links\n", file,
                                traffic.traffic.streams.size(), traffic.traffic.fabric.gpus.size(),
                                traffic.traffic.fabric.topology.link_count());
+      return kOk;
+    }
+    if (scenarios::loader::is_training_scenario(file)) {
+      std::cout << fmt::format("{}: ok: {}\n", file, training_profile(file, invocation));
       return kOk;
     }
     const Scenario scenario = load_with_warnings(file, invocation.home, {});

@@ -13,8 +13,10 @@
 #include "analysis/app/options.hpp"
 #include "analysis/app/progress.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/training_commands.hpp"
 #include "analysis/number_text.hpp"
 #include "analysis/study/plan.hpp"
+#include "scenarios/loader/scenario_training.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -25,21 +27,26 @@ using study::Ranked;
 
 CommandPage plan_page() {
   CommandPage page;
-  page.synopsis = "plan PLAN.yaml [options]";
+  page.synopsis = "plan FILE [options]";
   page.about =
-      "Finds the cheapest deployment that serves a scenario's traffic within its SLO, among the\n"
-      "hardware, layouts, formats and batch limits that the plan lists. Bounds that can be proved\n"
-      "drop what cannot win, simulation decides about the rest. Exit 4 when nothing meets the "
-      "SLO.\n";
+      "Serving: finds the cheapest deployment for a scenario's traffic within its SLO, among the\n"
+      "hardware, layouts, formats and batch limits that the plan file lists. Bounds that can be\n"
+      "proved drop what cannot win, simulation decides about the rest. Exit 4 when nothing meets\n"
+      "the SLO. Training: ranks every layout of the scenario's model on its cluster.\n";
   page.examples =
       "  foretoken plan scenarios/plan/r1-azure.yaml --threads 2\n"
-      "  foretoken plan my-plan.yaml --max-gpus 32 --budget 8000000CNY --json\n";
+      "  foretoken plan my-plan.yaml --max-gpus 32 --budget 8000000CNY --json\n"
+      "  foretoken plan scenarios/training/llama-3.1-405b-h100.yaml --set hardware.nodes=64\n";
   page.min_arguments = page.max_arguments = 1;
   page.options = {
       {"max-gpus", "N", "no more GPUs than this"},
       {"budget", "MONEY", "for everything over the scenario's horizon, e.g. 8000000CNY"},
       {"power-limit", "KW", "at the facility, in kW"},
-      {"top", "N", "deployments to rank", "5"},
+      {"top", "N", "deployments or layouts to rank", "10"},
+      {"simulate", "K", "training: of the best layouts, simulate so many", "10"},
+      {"time-limit", "TIME", "training: stop trying layouts after this much wall time", "60s"},
+      {"set", "PATH=VALUE", "training: replace one value of the scenario; may be repeated", "",
+       true},
       {"threads", "N",
        "simulations at a time; the result does not depend on it (default: all cores)"},
       {"json", "", "print only the result, as JSON"},
@@ -197,6 +204,8 @@ std::string answer(const study::PlanSpec& plan, const PlanResult& result) {
 int plan_command(const Invocation& invocation) {
   const auto line = parse(plan_page(), invocation);
   if (!line) return kOk;
+  if (scenarios::loader::is_training_scenario(line->arguments[0]))
+    return plan_training_command(invocation, *line);
   const auto plan = study::read_plan(line->arguments[0]);
   study::PlanOptions options;
   options.limits = plan.limits;

@@ -13,10 +13,12 @@
 #include "analysis/app/progress.hpp"
 #include "analysis/app/run_traffic.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/training_commands.hpp"
 #include "analysis/results_store.hpp"
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/scenario_training.hpp"
 #include "scenarios/loader/traffic_scenario.hpp"
 #include "sim/dist/mpi_transport.hpp"
 
@@ -186,6 +188,8 @@ int run_command(const Invocation& invocation) {
   log_to_stderr(line->has("verbose"));
   const bool files = !line->has("no-files");
   if (!files && line->has("out")) throw UsageError("--out and --no-files exclude each other");
+  if (scenarios::loader::is_training_scenario(line->arguments[0]))
+    return run_training(invocation, *line);
 
   if (scenarios::loader::is_traffic_scenario(line->arguments[0]))
     return run_traffic(invocation, *line, overrides_of(*line));
