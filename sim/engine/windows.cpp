@@ -31,11 +31,11 @@ WindowLoop::WindowLoop(System& system, RunControl& control, Tally& tally, Team& 
       owner_(system.size()),
       load_(system.size()),
       lists_(static_cast<std::size_t>(team.size())),
-      body_([this](int worker) { work(worker); }) {
+      errors_(static_cast<std::size_t>(team.size())) {
   std::iota(order_.begin(), order_.end(), 0U);
-  for (std::uint32_t p = 0; p < system.size(); ++p) {
-    owner_[p] = p % static_cast<std::uint32_t>(team.size());
-  }
+  std::fill(load_.begin(), load_.end(), 1);
+  share_out();
+  std::fill(load_.begin(), load_.end(), 0);
   system_.resize_outboxes(2 * static_cast<std::size_t>(team.size()));
 }
 
@@ -111,7 +111,16 @@ std::size_t WindowLoop::make_lists() {
   return active;
 }
 
-void WindowLoop::advance(std::uint32_t p, Outbox& outbox) {
+FetchAhead WindowLoop::fetch_ahead(std::uint32_t p) const {
+  FetchAhead ahead = system_.partitions[p]->fetch_ahead();
+  if (mail_[p] == 0) return ahead;
+  const std::size_t first = set(writing_ ^ 1U);
+  for (std::size_t t = 0; t < lists_.size(); ++t)
+    ahead.add(system_.outboxes[first + t].to[p].memory());
+  return ahead;
+}
+
+void WindowLoop::advance(std::uint32_t p, Outbox& outbox, const FetchAhead& ahead) {
   Partition& partition = *system_.partitions[p];
   if (mail_[p] != 0) {
     const std::size_t first = set(writing_ ^ 1U);
@@ -121,7 +130,7 @@ void WindowLoop::advance(std::uint32_t p, Outbox& outbox) {
   }
   if (!partition.failed() && outlooks_[p].next < limits_[p]) {
     const std::uint64_t events =
-        partition.run(limits_[p], Partition::kNoReply, outbox, kWindowEvents);
+        partition.run(limits_[p], Partition::kNoReply, outbox, kWindowEvents, ahead);
     states_[p].events = static_cast<std::uint32_t>(events);
   }
   refresh(p);
@@ -136,7 +145,10 @@ void WindowLoop::work(int worker) {
     for (;;) {
       const std::size_t at = list.claimed.fetch_add(1, std::memory_order_relaxed);
       if (at >= list.partitions.size()) break;
-      advance(list.partitions[at], outbox);
+      // Another worker may claim the next one; then its memory was fetched for nothing.
+      FetchAhead ahead;
+      if (at + 1 < list.partitions.size()) ahead = fetch_ahead(list.partitions[at + 1]);
+      advance(list.partitions[at], outbox, ahead);
     }
   }
 }
@@ -144,9 +156,24 @@ void WindowLoop::work(int worker) {
 void WindowLoop::execute(std::size_t active) {
   if (active < 2 || team_.size() < 2) {
     work(0);
-  } else {
-    team_.run(body_);
+    return;
   }
+  gate_.open();
+  work(0);
+  gate_.close();
+  for (const std::exception_ptr& error : errors_) {
+    if (error != nullptr) std::rethrow_exception(error);
+  }
+}
+
+void WindowLoop::help(int worker) {
+  gate_.help([this, worker] {
+    try {
+      work(worker);
+    } catch (...) {
+      errors_[static_cast<std::size_t>(worker)] = std::current_exception();
+    }
+  });
 }
 
 void WindowLoop::finish_window() {
@@ -163,8 +190,21 @@ void WindowLoop::finish_window() {
   if (++windows_ % kBalanceEvery == 0 && team_.size() > 1) balance();
 }
 
-// Heaviest partition to the least loaded worker, but only when the present owners are uneven:
-// a partition that moves leaves its cache behind.
+// Neighbours to one worker, as much load to each: neighbours lie side by side in memory, and often
+// talk to each other.
+void WindowLoop::share_out() {
+  const std::uint64_t total = std::accumulate(load_.begin(), load_.end(), std::uint64_t{0});
+  const std::uint64_t workers = lists_.size();
+  std::uint64_t before = 0;
+  for (std::uint32_t p = 0; p < system_.size(); ++p) {
+    const std::uint64_t middle = 2 * before + load_[p];  // twice, to stay whole
+    owner_[p] = static_cast<std::uint32_t>(
+        std::min(middle * workers / std::max<std::uint64_t>(2 * total, 1), workers - 1));
+    before += load_[p];
+  }
+}
+
+// Only when the present owners are uneven: a partition that moves leaves its cache behind.
 void WindowLoop::balance() {
   std::vector<std::uint64_t> per_worker(lists_.size(), 0);
   for (std::uint32_t p = 0; p < system_.size(); ++p) per_worker[owner_[p]] += load_[p];
@@ -176,18 +216,28 @@ void WindowLoop::balance() {
     std::sort(order_.begin(), order_.end(), [this](std::uint32_t a, std::uint32_t b) {
       return load_[a] != load_[b] ? load_[a] > load_[b] : a < b;
     });
-    std::fill(per_worker.begin(), per_worker.end(), 0);
-    for (const std::uint32_t p : order_) {
-      const auto least = std::min_element(per_worker.begin(), per_worker.end());
-      owner_[p] = static_cast<std::uint32_t>(least - per_worker.begin());
-      *least += load_[p];
-    }
+    share_out();
   }
   std::fill(load_.begin(), load_.end(), 0);
 }
 
 Progress WindowLoop::run(std::uint64_t until, Clock::time_point deadline) {
   begin();
+  Progress progress = Progress::finished;
+  gate_.reset();
+  team_.run(
+      [&] {
+        struct EndOfHelp {
+          Gate& gate;
+          ~EndOfHelp() { gate.end(); }
+        } const end{gate_};
+        progress = lead(until, deadline);
+      },
+      [this](int worker) { help(worker); });
+  return progress;
+}
+
+Progress WindowLoop::lead(std::uint64_t until, Clock::time_point deadline) {
   auto mark = Clock::now();
   while (plan(until)) {
     const std::size_t active = make_lists();
