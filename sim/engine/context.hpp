@@ -64,6 +64,20 @@ struct alignas(64) Outbox {
   std::vector<Mailbox> to;
   std::vector<std::uint64_t> earliest;  // time of the first message in each, kNever when empty
   std::vector<std::uint32_t> changed;   // partitions whose earliest message moved forward
+
+  void add(std::uint32_t partition, const Key& key, std::uint32_t target, std::uint32_t kind,
+           const Payload& payload) {
+    Mailbox& box = to[partition];
+    std::uint64_t& first = earliest[partition];
+    // What lies there has been read. The reader leaves it: a mailbox that both write to would
+    // wander between two caches.
+    if (first == EventQueue::kNever) box.clear();
+    box.add(key, target, kind, payload);
+    if (key.time < first) {
+      first = key.time;
+      changed.push_back(partition);
+    }
+  }
 };
 
 class Context {
@@ -152,12 +166,7 @@ class Context {
   }
 
   void post(Address to, const Key& key, std::uint32_t kind, const Payload& payload) {
-    outbox_->to[to.partition].add(key, to.local, kind, payload);
-    std::uint64_t& earliest = outbox_->earliest[to.partition];
-    if (key.time < earliest) {
-      earliest = key.time;
-      outbox_->changed.push_back(to.partition);
-    }
+    outbox_->add(to.partition, key, to.local, kind, payload);
     // An answer may come back after one more lookahead; only the sequential loop runs that far.
     if (key.time + reply_ < limit_) limit_ = key.time + reply_;
   }

@@ -70,6 +70,8 @@ void EventQueue::sift_from_root(std::uint64_t time, std::uint64_t order, std::ui
   while (child + 4 <= end) {
     Entry* const best = first_of_four(child);
     *at = *best;
+    // What now lies at the root runs next.
+    if (child == h + kRoot + 1) __builtin_prefetch(&slots_[best->slot]);
     at = best;
     child = children(at);
   }

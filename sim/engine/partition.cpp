@@ -61,14 +61,11 @@ void Partition::drain(Mailbox& box) {
   if (shuffle_ != 0) shuffle(box.messages);
   for (const Message& m : box.messages) queue_.push(m.key, m.target, m.kind, box.payload_of(m));
   foreign_pending_ += static_cast<std::uint32_t>(box.messages.size());
-  box.clear();
 }
 
-FetchAhead Partition::fetch_ahead() const {
-  FetchAhead ahead;
+void Partition::add_memory(FetchAhead& ahead) const {
   ahead.add(queue_.heap_memory());
   ahead.add(queue_.slot_memory());
-  return ahead;
 }
 
 void Partition::shuffle(std::vector<Message>& messages) {
@@ -110,6 +107,7 @@ std::uint64_t Partition::run(std::uint64_t limit, std::uint64_t reply, Outbox& o
   FetchAhead ahead = fetch;
   try {
     while (events_ != last && queue_.next_time() < limit_) {
+      ahead.step();
       ahead.step();
       run_one();
     }

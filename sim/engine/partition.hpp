@@ -42,7 +42,7 @@ class alignas(64) Partition final : public Context {
   // Meanwhile it fetches what `fetch` names.
   std::uint64_t run(std::uint64_t limit, std::uint64_t reply, Outbox& outbox, std::uint64_t budget,
                     const FetchAhead& fetch = {});
-  [[nodiscard]] FetchAhead fetch_ahead() const;  // what a turn will read, but for the mail
+  void add_memory(FetchAhead& ahead) const;  // what a turn will read, but for the mail
 
   [[nodiscard]] std::uint64_t next_time() {
     return failed() ? EventQueue::kNever : queue_.next_time();

@@ -83,7 +83,7 @@ std::uint64_t share(const PholdOptions& o, std::uint32_t process) {
 PholdOptions phold_defaults(std::uint64_t pending) {
   PholdOptions options;
   options.pending = pending;
-  const std::uint64_t partitions = std::clamp<std::uint64_t>(pending / 1024, 64, 1024);
+  const std::uint64_t partitions = std::clamp<std::uint64_t>(pending / 256, 32, 1024);
   options.partitions = static_cast<std::uint32_t>(std::bit_ceil(partitions));
   options.processes = std::max(1024U, 4 * options.partitions);
   return options;

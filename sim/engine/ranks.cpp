@@ -126,7 +126,6 @@ void Ranks::pack(std::span<Outbox> outboxes, std::vector<std::vector<std::byte>>
         const Parcel parcel{p, message, outbox.to[p].payload_of(message)};
         append(bytes, &parcel, sizeof parcel);
       }
-      outbox.to[p].clear();
       outbox.earliest[p] = EventQueue::kNever;
     }
   }
@@ -141,9 +140,8 @@ void Ranks::unpack(std::span<const std::byte> bytes, Outbox& outbox) const {
         parcel.partition < system_.size() && owns(static_cast<std::uint32_t>(parcel.partition)),
         "another rank sent a message for a partition that is not here");
     const Message& m = parcel.message;
-    outbox.to[parcel.partition].add(m.key, m.target, m.kind, parcel.payload);
-    std::uint64_t& earliest = outbox.earliest[parcel.partition];
-    earliest = std::min(earliest, parcel.message.key.time);
+    outbox.add(static_cast<std::uint32_t>(parcel.partition), m.key, m.target, m.kind,
+               parcel.payload);
   }
 }
 

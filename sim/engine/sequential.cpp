@@ -83,8 +83,8 @@ std::uint64_t SequentialLoop::take_turn(std::uint64_t cut) {
   FetchAhead ahead;
   if (system_.size() > 1) {
     const std::uint32_t next = heap_.second();
-    ahead = system_.partitions[next]->fetch_ahead();
     if (outbox.earliest[next] != EventQueue::kNever) ahead.add(outbox.to[next].memory());
+    system_.partitions[next]->add_memory(ahead);
   }
   const std::uint64_t events = partition.run(turn_limit(p, cut), reply, outbox, kTurnEvents, ahead);
   heap_.update(p, partition.next_time());

@@ -35,7 +35,30 @@ class WindowLoop {
  private:
   struct alignas(64) List {
     std::vector<std::uint32_t> partitions;
-    std::atomic<std::size_t> claimed{0};
+    std::atomic<std::uint64_t> claims{0};  // from the front in the lower half, from the back above
+    std::atomic<bool> owner_came{false};
+
+    // Places in `partitions`; beyond its end if all are taken.
+    std::size_t claim_front() {
+      const std::uint64_t before = claims.fetch_add(1, std::memory_order_relaxed);
+      return taken(before) < partitions.size() ? before & UINT32_MAX : partitions.size();
+    }
+    std::size_t claim_back() {
+      const std::uint64_t before =
+          claims.fetch_add(std::uint64_t{1} << 32, std::memory_order_relaxed);
+      return taken(before) < partitions.size() ? partitions.size() - 1 - (before >> 32)
+                                               : partitions.size();
+    }
+    [[nodiscard]] std::size_t left() const {
+      const std::size_t gone = taken(claims.load(std::memory_order_relaxed));
+      return gone < partitions.size() ? partitions.size() - gone : 0;
+    }
+    static std::size_t taken(std::uint64_t c) { return (c & UINT32_MAX) + (c >> 32); }
+    void reset() {
+      partitions.clear();
+      claims.store(0, std::memory_order_relaxed);
+      owner_came.store(false, std::memory_order_relaxed);
+    }
   };
   struct alignas(64) State {
     Outlook outlook;
@@ -52,6 +75,7 @@ class WindowLoop {
   void work(int worker);
   void advance(std::uint32_t partition, Outbox& outbox, const FetchAhead& ahead);
   [[nodiscard]] FetchAhead fetch_ahead(std::uint32_t partition) const;
+  void fetch_headers(std::uint32_t partition) const;
   void refresh(std::uint32_t partition);
   void finish_window();
   void balance();
@@ -77,6 +101,7 @@ class WindowLoop {
   std::vector<List> lists_;
   Gate gate_;
   std::vector<std::exception_ptr> errors_;  // of the helpers
+  std::size_t leave_ = 0;                   // partitions that are not taken from their owner
   unsigned writing_ = 0;                    // the parity of the mailboxes being written
   std::uint64_t now_ = 0;
   std::uint64_t windows_ = 0;
