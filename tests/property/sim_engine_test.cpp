@@ -38,7 +38,7 @@ TEST_CASE("the queue pops what an ordered map pops, cancellations included") {
         if (reference.empty()) continue;
         RC_ASSERT(time == reference.begin()->first.first);
         RC_ASSERT(queue.top_key().order == reference.begin()->first.second);
-        RC_ASSERT(queue.top_slot().payload.as<std::uint32_t>() == reference.begin()->second);
+        RC_ASSERT(queue.top_payload()->as<std::uint32_t>() == reference.begin()->second);
         now = time;
         queue.pop();
         reference.erase(reference.begin());
