@@ -30,6 +30,7 @@ int check_command(const Invocation&);
 int compare_command(const Invocation&);
 int estimate_command(const Invocation&);
 int export_command(const Invocation&);
+int explain_command(const Invocation&);
 int help_command(const Invocation&);
 int import_command(const Invocation&);
 int list_command(const Invocation&);

@@ -8,6 +8,7 @@
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
 #include "analysis/app/training_commands.hpp"
+#include "models/serving/arrivals.hpp"
 #include "models/serving/serving.hpp"
 #include "scenarios/loader/scenario_training.hpp"
 #include "scenarios/loader/traffic_scenario.hpp"
@@ -32,11 +33,10 @@ std::string arrivals_text(const serving::WorkloadSpec& workload) {
   if (const auto* trace = std::get_if<serving::TraceArrivals>(&workload.arrivals)) {
     return fmt::format("{} requests of a trace", trace->requests ? trace->requests->size() : 0);
   }
-  if (const auto* poisson = std::get_if<serving::PoissonArrivals>(&workload.arrivals)) {
-    return fmt::format("{:g} requests/s, Poisson", poisson->requests_per_s);
+  if (const auto* loop = std::get_if<serving::ClosedLoopArrivals>(&workload.arrivals)) {
+    return fmt::format("{} requests in flight", loop->concurrency);
   }
-  return fmt::format("{} requests in flight",
-                     std::get<serving::ClosedLoopArrivals>(workload.arrivals).concurrency);
+  return fmt::format("{:.4g} requests/s, {}", serving::offered_rate(workload), workload.name);
 }
 
 std::string profile(const Scenario& scenario) {
