@@ -48,6 +48,9 @@ double FlowNetwork::abort(FlowId flow, Time now) {
   refresh(now);
   settle(flow.value, now);
   const double left = transfers_[flow.value].remaining;
+  if (watcher_ != nullptr)
+    watcher_->rate_changed(transfers_[flow.value].tag, paths_[flow.value],
+                           transfers_[flow.value].rate, 0.0);
   heap_remove(flow.value);
   forget(flow.value);
   stale_ = true;
@@ -68,8 +71,16 @@ void FlowNetwork::settle(std::uint32_t flow, Time now) {
         std::min(transfer.remaining, transfer.rate * (now - transfer.since).seconds());
     transfer.remaining -= moved;
     for (const LinkId link : paths_[flow]) carried_[link.value] += moved;
+    if (watcher_ != nullptr)
+      watcher_->moved(
+          {transfer.tag, paths_[flow], now - transfer.since, transfer.rate, transfer.bottleneck});
   }
   transfer.since = now;
+}
+
+void FlowNetwork::settle_all(Time now) {
+  refresh(now);
+  for (const std::uint32_t flow : heap_) settle(flow, now);
 }
 
 void FlowNetwork::refresh(Time now) {
@@ -77,10 +88,16 @@ void FlowNetwork::refresh(Time now) {
   stale_ = false;
   // Changes took effect when they were made; between then and `now` nothing else happened.
   const Time at = std::min(now, changed_at_);
-  for (const FlowId id : solver_.solve()) {
+  const std::span<const FlowId> changed = solver_.solve();
+  if (watcher_ != nullptr)  // every account at the old rates before any new rate
+    for (const FlowId id : changed) settle(id.value, at);
+  for (const FlowId id : changed) {
     Transfer& transfer = transfers_[id.value];
     settle(id.value, at);
+    if (watcher_ != nullptr)
+      watcher_->rate_changed(transfer.tag, paths_[id.value], transfer.rate, solver_.rate(id));
     transfer.rate = solver_.rate(id);
+    transfer.bottleneck = solver_.bottleneck(id);
     const double seconds = transfer.remaining / transfer.rate;
     // Rounded up: a flow never ends before its last byte has left. Beyond the clock's range the
     // flow stands still for all purposes.
@@ -104,6 +121,10 @@ std::span<const FlowNetwork::Completion> FlowNetwork::complete(Time now) {
   while (!heap_.empty() && transfers_[heap_.front()].due <= now) {
     const std::uint32_t flow = heap_.front();
     Transfer& transfer = transfers_[flow];
+    if (watcher_ != nullptr) {
+      settle(flow, now);
+      watcher_->rate_changed(transfer.tag, paths_[flow], transfer.rate, 0.0);
+    }
     // What rounding left over has been carried too: bytes in equal bytes out.
     for (const LinkId link : paths_[flow]) carried_[link.value] += transfer.remaining;
     transfer.remaining = 0.0;

@@ -14,8 +14,30 @@ namespace foretoken::sim::net {
 using core::Duration;
 using core::Time;
 
+// Told what flows do, for those who keep accounts. A span of time at one rate is reported when the
+// rate changes, at settle_all(), and at the end.
+class FlowWatcher {
+ public:
+  virtual ~FlowWatcher() = default;
+  struct Span {
+    std::uint64_t tag;
+    std::span<const LinkId> links;
+    Duration time;
+    double rate;        // bytes/s
+    LinkId bottleneck;  // what held the flow to that rate; invalid: its own cap
+  };
+  virtual void moved(const Span& span) = 0;
+  virtual void rate_changed(std::uint64_t tag, std::span<const LinkId> links, double before,
+                            double after) = 0;
+};
+
 class FlowNetwork {
  public:
+  // Not owned; null = none.
+  void watch(FlowWatcher* watcher) { watcher_ = watcher; }
+  // Brings every flow's account to `now`.
+  void settle_all(Time now);
+
   LinkId add_link(double capacity_bytes_per_s);
   // Degrades or restores a link; rates of flows in flight follow from `now` on.
   void set_capacity(LinkId link, double capacity_bytes_per_s, Time now);
@@ -36,6 +58,7 @@ class FlowNetwork {
   std::span<const Completion> complete(Time now);
 
   [[nodiscard]] double rate(FlowId flow);
+  [[nodiscard]] std::span<const LinkId> path(FlowId flow) const { return paths_[flow.value]; }
   [[nodiscard]] std::size_t in_flight() const { return heap_.size(); }
   [[nodiscard]] std::size_t link_count() const { return solver_.link_count(); }
   // Bytes that have left over a link up to `now`: the integral of its load.
@@ -48,6 +71,7 @@ class FlowNetwork {
     Time since;
     Time due;  // completion at the present rate
     double rate = 0.0;
+    LinkId bottleneck;
     std::uint64_t tag = 0;
     std::uint32_t heap_at = UINT32_MAX;
     std::uint32_t first_link = 0, link_count = 0;  // into path_
@@ -62,6 +86,7 @@ class FlowNetwork {
   void forget(std::uint32_t flow);
   [[nodiscard]] bool before(std::uint32_t a, std::uint32_t b) const;
 
+  FlowWatcher* watcher_ = nullptr;
   MaxMinSolver solver_;
   std::vector<Transfer> transfers_;         // by flow id
   std::vector<std::vector<LinkId>> paths_;  // by flow id
