@@ -8,6 +8,7 @@
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/traffic_scenario.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -50,6 +51,14 @@ std::string profile(const Scenario& scenario) {
 // The exit code for this file.
 int check_file(const std::string& file, const Invocation& invocation) {
   try {
+    if (scenarios::loader::is_traffic_scenario(file)) {
+      const auto traffic =
+          scenarios::loader::load_traffic(file, scenarios::loader::Catalogue(invocation.home));
+      std::cout << fmt::format("{}: ok: {} kinds of traffic over {} GPUs and {} links\n", file,
+                               traffic.traffic.streams.size(), traffic.traffic.fabric.gpus.size(),
+                               traffic.traffic.fabric.topology.link_count());
+      return kOk;
+    }
     const Scenario scenario = load_with_warnings(file, invocation.home, {});
     std::cout << fmt::format("{}: ok: {}\n", file, profile(scenario));
     return kOk;

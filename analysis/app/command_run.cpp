@@ -11,11 +11,13 @@
 #include "analysis/app/interrupt.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/progress.hpp"
+#include "analysis/app/run_traffic.hpp"
 #include "analysis/app/session.hpp"
 #include "analysis/results_store.hpp"
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/traffic_scenario.hpp"
 #include "sim/dist/mpi_transport.hpp"
 
 namespace foretoken::analysis::app {
@@ -191,6 +193,8 @@ int run_command(const Invocation& invocation) {
   const bool files = !line->has("no-files");
   if (!files && line->has("out")) throw UsageError("--out and --no-files exclude each other");
 
+  if (scenarios::loader::is_traffic_scenario(line->arguments[0]))
+    return run_traffic(invocation, *line, overrides_of(*line));
   engine::RunOptions options = run_options(*line);
   // Under mpirun every rank runs its share of the partitions; rank 0 holds the result and speaks.
   const auto transport = sim::dist::make_mpi_transport();
