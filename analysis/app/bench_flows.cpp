@@ -117,6 +117,7 @@ Run simulate(const Fabric& fabric, const std::vector<Flow>& flows, std::size_t c
   net::FlowNetwork network;
   for (std::uint32_t l = 0; l < fabric.topology.link_count(); ++l)
     network.add_link(fabric.topology.link(net::LinkId{l}).payload_bytes_per_s());
+  net::merge_adapters(fabric.topology, network);
   Run run;
   run.ends.resize(count);
   const double before = cpu_now();

@@ -25,6 +25,7 @@ Traffic::Traffic(const Topology& topology, std::uint16_t owners, Duration bin)
     // A failed link is never on a path: any capacity will do until it is restored.
     net_.add_link(link.health > 0 ? link.payload_bytes_per_s() : 1.0);
   }
+  merge_adapters(topology, net_);
   if (bin > Duration()) {
     accounts_ = std::make_unique<Accounts>(*this, owners, bin);
     net_.watch(accounts_.get());
