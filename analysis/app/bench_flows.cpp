@@ -21,7 +21,9 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "models/collective/expert_exchange.hpp"
 #include "models/collective/fabric.hpp"
+#include "models/collective/schedule.hpp"
 #include "sim/core/error.hpp"
 #include "sim/core/random.hpp"
 #include "sim/net/flow_network.hpp"
@@ -117,6 +119,7 @@ Run simulate(const Fabric& fabric, const std::vector<Flow>& flows, std::size_t c
   net::FlowNetwork network;
   for (std::uint32_t l = 0; l < fabric.topology.link_count(); ++l)
     network.add_link(fabric.topology.link(net::LinkId{l}).payload_bytes_per_s());
+  net::merge_adapters(fabric.topology, network);
   Run run;
   run.ends.resize(count);
   const double before = cpu_now();
@@ -194,6 +197,35 @@ std::optional<Yardstick> run_simgrid(const Fabric& fabric, const std::vector<Flo
   return result;
 }
 
+struct Exchange {
+  double analytic_s = 0.0, flows_s = 0.0;         // CPU time
+  double closed_form_s = 0.0, simulated_s = 0.0;  // of the exchange itself
+};
+
+// Dispatch of 256 experts' tokens over 2,048 GPUs in one group, both ways of pricing it.
+Exchange price_exchange() {
+  namespace collective = models::collective;
+  constexpr int kServers = 256;
+  const Fabric fabric = make_fabric(kServers * 8);
+  collective::ExpertExchange exchange;
+  exchange.tokens = 4096;
+  exchange.hidden = 7168;
+  exchange.top_k = 8;
+  exchange.node_limit = 4;
+  exchange.group = {kServers * 8, kServers};
+  Exchange result;
+  double before = cpu_now();
+  const collective::Plan plan = dispatch_plan(exchange, wire_of(fabric));
+  result.closed_form_s = plan.seconds();
+  result.analytic_s = cpu_now() - before;
+  before = cpu_now();
+  net::Traffic traffic(fabric.topology);
+  traffic.submit(schedule(plan, fabric, members_of(fabric, 0, kServers, 0, 8)), Time::zero());
+  result.simulated_s = traffic.run().seconds();
+  result.flows_s = cpu_now() - before;
+  return result;
+}
+
 }  // namespace
 
 int bench_flows(const Invocation& invocation) {
@@ -234,6 +266,12 @@ int bench_flows(const Invocation& invocation) {
       json["speedup_over_simgrid"] = nullptr;
     }
   }
+  const Exchange exchange = price_exchange();
+  json["exchange_gpus"] = 2048;
+  json["exchange_analytic_cpu_s"] = exchange.analytic_s;
+  json["exchange_flows_cpu_s"] = exchange.flows_s;
+  json["exchange_closed_form_ms"] = exchange.closed_form_s * 1e3;
+  json["exchange_simulated_ms"] = exchange.simulated_s * 1e3;
   json["cpu_s"] = best.cpu_s;
   json["wall_s"] = best.wall_s;
   json["peak_rss_mib"] = resource_use().peak_rss_mib;

@@ -18,7 +18,8 @@ namespace {
 constexpr int kPcieCost = 4;
 
 ScaleUp scale_up_of(const std::string& word) {
-  if (word == "nvswitch") return ScaleUp::nvswitch;
+  // A full mesh gives a GPU as much to all its peers together as a switch does.
+  if (word == "nvswitch" || word == "mesh") return ScaleUp::nvswitch;
   if (word == "nvlink-pairs") return ScaleUp::nvlink_pairs;
   return ScaleUp::pcie;
 }

@@ -1,5 +1,6 @@
 // Networks that are no trees: dragonfly+ (Shpiner et al., HiPINEB 2017) and the 3D torus.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "models/collective/fabric_parts.hpp"
@@ -75,7 +76,8 @@ void join_dragonfly(Parts& parts) {
 
 void join_torus(Parts& parts) {
   Fabric& fabric = parts.fabric;
-  const auto [x_size, y_size, z_size] = fabric.network.torus;
+  const std::array<int, 3>& torus = fabric.network.torus;
+  const int x_size = torus[0], y_size = torus[1], z_size = torus[2];
   if (x_size < 1 || y_size < 1 || z_size < 1 || x_size * y_size * z_size != fabric.servers)
     fail_if({"a torus of " + std::to_string(x_size) + " x " + std::to_string(y_size) + " x " +
              std::to_string(z_size) + " does not hold " + std::to_string(fabric.servers) +

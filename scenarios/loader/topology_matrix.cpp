@@ -33,6 +33,7 @@ struct Cell {
 struct Matrix {
   std::vector<std::string> names;
   std::vector<std::vector<Cell>> cells;
+  std::vector<std::string> cores;  // CPU affinity of each row; empty = not said
   [[nodiscard]] std::size_t size() const { return names.size(); }
   [[nodiscard]] bool is_gpu(std::size_t i) const { return names[i].starts_with("GPU"); }
 };
@@ -140,6 +141,7 @@ Matrix parse(const std::string& text, const std::string& name) {
       cells.push_back(*cell);
     }
     matrix.cells.push_back(std::move(cells));
+    matrix.cores.push_back(words.size() > matrix.size() + 1 ? words[matrix.size() + 1].text : "");
   }
   if (matrix.names.empty() || matrix.cells.size() < matrix.size())
     fail(name, number, "", 0,
@@ -154,6 +156,9 @@ std::vector<int> sets(const Matrix& matrix, Near most) {
   std::vector<int> set(matrix.size());
   std::iota(set.begin(), set.end(), 0);
   const auto near = [&](std::size_t a, std::size_t b) {
+    // NVLink hides how far apart two GPUs are otherwise; that they share their cores does not.
+    if (most == Near::node && !matrix.cores[a].empty() && matrix.cores[a] == matrix.cores[b])
+      return true;
     const Near n = matrix.cells[a][b].near;
     return n >= Near::pix && n <= most;
   };

@@ -8,6 +8,7 @@
 
 #include "sim/core/time.hpp"
 #include "sim/net/max_min.hpp"
+#include "sim/net/topology.hpp"
 
 namespace foretoken::sim::net {
 
@@ -39,6 +40,9 @@ class FlowNetwork {
   void settle_all(Time now);
 
   LinkId add_link(double capacity_bytes_per_s);
+  // Every flow over one of the two goes over the other as well (in and out of an adapter): the
+  // solver then sees one link, the narrower. Before the first flow.
+  void merge(LinkId link, LinkId with);
   // Degrades or restores a link; rates of flows in flight follow from `now` on.
   void set_capacity(LinkId link, double capacity_bytes_per_s, Time now);
 
@@ -68,34 +72,46 @@ class FlowNetwork {
  private:
   struct Transfer {
     double remaining = 0.0;  // bytes at `since`
+    double unbooked = 0.0;   // bytes moved that carried_ does not know yet
     Time since;
-    Time due;  // completion at the present rate
     double rate = 0.0;
     LinkId bottleneck;
     std::uint64_t tag = 0;
     std::uint32_t heap_at = UINT32_MAX;
-    std::uint32_t first_link = 0, link_count = 0;  // into path_
+  };
+  struct Due {  // heap entry: completion at the present rate
+    Time at;
+    std::uint32_t flow;
   };
 
   void refresh(Time now);
+  [[nodiscard]] LinkId standing_for(LinkId link) const;
   void set_due(std::uint32_t flow, Time due);
+  void book(std::uint32_t flow);
   void sift_up(std::uint32_t at);
   void sift_down(std::uint32_t at);
   void heap_remove(std::uint32_t flow);
   void settle(std::uint32_t flow, Time now);
   void forget(std::uint32_t flow);
-  [[nodiscard]] bool before(std::uint32_t a, std::uint32_t b) const;
+  [[nodiscard]] bool before(const Due& a, const Due& b) const;
 
   FlowWatcher* watcher_ = nullptr;
   MaxMinSolver solver_;
   std::vector<Transfer> transfers_;         // by flow id
   std::vector<std::vector<LinkId>> paths_;  // by flow id
-  std::vector<double> carried_;             // by link, by flows already settled
-  std::vector<std::uint32_t> heap_;         // flow ids, 4-ary, earliest completion first
+  std::vector<double> carried_;             // by link, booked
+  std::vector<double> capacity_;            // by link
+  std::vector<LinkId> solver_link_;         // by link: one that stands for it, or itself
+  std::vector<LinkId> solver_path_;         // scratch
+  std::vector<Due> heap_;                   // 4-ary, earliest completion first
   std::vector<Completion> completions_;
   bool stale_ = false;  // flows came or went since the last solve
   Time changed_at_;
   std::uint64_t starts_and_ends_ = 0;
 };
+
+// Merges the links on both sides of every adapter (a NIC between its PCIe switch and the network).
+// `network` holds the links of the topology, in order.
+void merge_adapters(const Topology& topology, FlowNetwork& network);
 
 }  // namespace foretoken::sim::net

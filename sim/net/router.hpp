@@ -21,6 +21,7 @@ class Router {
   // Keeps a reference to the topology. Links without health must not be used.
   explicit Router(const Topology& topology);
   void set_down(LinkId link, bool down);
+  [[nodiscard]] bool is_down(LinkId link) const { return down_[link.value]; }
 
   // The links from one endpoint to another, written to `path` (cleared first). Throws InputError
   // naming both nodes if none is left. `load` is used by RoutePolicy::adaptive only.

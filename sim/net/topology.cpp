@@ -4,6 +4,9 @@
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/connected_components.hpp>
 #include <cmath>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "sim/core/error.hpp"
 
@@ -104,6 +107,52 @@ core::Duration Topology::lookahead() const {
   }
   if (links_.empty()) return core::Duration();
   return smallest == core::Duration::max() ? any : smallest;
+}
+
+// Least latency from an endpoint of a server over its own nodes to a link's end outside of it.
+core::Duration Topology::way_out(const std::vector<NodeId>& server) const {
+  std::map<NodeId, core::Duration> at;
+  std::set<std::pair<core::Duration, NodeId>> next;
+  for (const NodeId node : server)
+    if (nodes_[node.value].role == NodeRole::endpoint) {
+      at[node] = core::Duration();
+      next.emplace(core::Duration(), node);
+    }
+  while (!next.empty()) {
+    const auto [time, node] = *next.begin();
+    next.erase(next.begin());
+    // A link that leaves is a node of its own in the queue: its end is outside.
+    if (nodes_[node.value].server != nodes_[server[0].value].server) return time;
+    for (const LinkId id : out_[node.value]) {
+      const NetLink& link = links_[id.value];
+      const core::Duration through = time + link.latency;
+      const auto known = at.find(link.to);
+      if (known != at.end() && known->second <= through) continue;
+      at[link.to] = through;
+      next.emplace(through, link.to);
+    }
+  }
+  return core::Duration::max();
+}
+
+core::Duration Topology::lookahead_between_servers() const {
+  std::map<int, std::vector<NodeId>> servers;
+  for (std::uint32_t n = 0; n < nodes_.size(); ++n)
+    if (nodes_[n].server >= 0) servers[nodes_[n].server].push_back(NodeId{n});
+  std::vector<core::Duration> out;
+  for (const auto& [index, nodes] : servers) {
+    const core::Duration way = way_out(nodes);
+    if (way < core::Duration::max()) out.push_back(way);
+  }
+  if (out.size() < 2) return core::Duration();
+  std::nth_element(out.begin(), out.begin() + 1, out.end());
+  // A link straight from server to server is the way out of both.
+  core::Duration direct = core::Duration::max();
+  for (const NetLink& link : links_) {
+    const int a = nodes_[link.from.value].server, b = nodes_[link.to.value].server;
+    if (a >= 0 && b >= 0 && a != b) direct = std::min(direct, link.latency);
+  }
+  return std::min(direct, out[0] + out[1]);
 }
 
 }  // namespace foretoken::sim::net

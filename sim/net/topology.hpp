@@ -75,8 +75,14 @@ class Topology {
   // The smallest latency of a link between two servers (or of any link if all sit in one): what
   // parts of a simulation on different servers may look ahead. Zero for an empty fabric.
   [[nodiscard]] core::Duration lookahead() const;
+  // No message between endpoints of two servers takes less: the least time out of a server, over
+  // links inside it and the one that leaves it, of the two nearest to their borders together. What
+  // processes that stand for whole servers may look ahead. Zero where fewer than two servers are.
+  [[nodiscard]] core::Duration lookahead_between_servers() const;
 
  private:
+  [[nodiscard]] core::Duration way_out(const std::vector<NodeId>& server) const;
+
   std::vector<NetNode> nodes_;
   std::vector<NetLink> links_;
   std::vector<std::vector<LinkId>> out_, in_;

@@ -25,6 +25,7 @@ Traffic::Traffic(const Topology& topology, std::uint16_t owners, Duration bin)
     // A failed link is never on a path: any capacity will do until it is restored.
     net_.add_link(link.health > 0 ? link.payload_bytes_per_s() : 1.0);
   }
+  merge_adapters(topology, net_);
   if (bin > Duration()) {
     accounts_ = std::make_unique<Accounts>(*this, owners, bin);
     net_.watch(accounts_.get());
@@ -47,7 +48,7 @@ void Traffic::push(Event event) {
 JobId Traffic::submit(Job job, Time at) {
   SIM_ASSERT(at >= now_, "a job starts now or later");
   const auto id = static_cast<std::uint32_t>(jobs_.size());
-  jobs_.push_back({std::move(job), 0, 0});
+  jobs_.push_back({std::move(job), 0, 0, {}, {}});
   ++open_jobs_;
   begin_stage(id, at);
   return JobId{id};
@@ -57,9 +58,12 @@ JobId Traffic::submit(Job job, Time at) {
 // that wait as long start in one event.
 void Traffic::begin_stage(std::uint32_t id, Time now) {
   Running& running = jobs_[id];
+  running.paths.clear();
+  running.path_end.clear();
   if (running.stage == running.job.stages.size()) {
-    running.job.stages.clear();
-    running.job.stages.shrink_to_fit();
+    running.job.stages = {};
+    running.paths = {};
+    running.path_end = {};
     --open_jobs_;
     finished_.push_back({JobId{id}, now});
     return;
@@ -69,16 +73,23 @@ void Traffic::begin_stage(std::uint32_t id, Time now) {
   if (stage.transfers.empty()) return push({now + stage.delay, 0, id, {}});
   std::map<Duration, std::vector<std::uint32_t>> by_wait;
   for (std::uint32_t t = 0; t < stage.transfers.size(); ++t) {
-    const Transfer& transfer = stage.transfers[t];
-    router_.route(transfer.from, transfer.to, running.job.route, t, path_, load_);
+    route(running, t);
+    running.paths.insert(running.paths.end(), path_.begin(), path_.end());
+    running.path_end.push_back(static_cast<std::uint32_t>(running.paths.size()));
     by_wait[std::max(stage.delay, router_.latency(path_))].push_back(t);
   }
   for (auto& [wait, transfers] : by_wait) push({now + wait, 0, id, std::move(transfers)});
 }
 
+// The path of a transfer of the stage in hand, to path_.
+void Traffic::route(const Running& running, std::uint32_t index) {
+  const Transfer& transfer = running.job.stages[running.stage].transfers[index];
+  router_.route(transfer.from, transfer.to, running.job.route, index, path_, load_);
+}
+
+// Over the links in path_.
 void Traffic::start_flow(std::uint32_t job, std::uint32_t index, double bytes, Time now) {
   const Transfer& transfer = jobs_[job].job.stages[jobs_[job].stage].transfers[index];
-  router_.route(transfer.from, transfer.to, jobs_[job].job.route, index, path_, load_);
   if (bytes <= 0.0 || path_.empty()) return transfer_ended(job, now);
   const double message = transfer.message_bytes > 0 ? transfer.message_bytes : transfer.bytes;
   double cap = transfer.cap_bytes_per_s, ideal = cap;
@@ -102,10 +113,18 @@ void Traffic::start_flow(std::uint32_t job, std::uint32_t index, double bytes, T
 }
 
 void Traffic::start_transfers(const Event& event) {
-  const std::size_t stage = jobs_[event.job].stage;
-  for (const std::uint32_t index : event.transfers)
-    start_flow(event.job, index, jobs_[event.job].job.stages[stage].transfers[index].bytes,
-               event.at);
+  for (const std::uint32_t index : event.transfers) {
+    // Looked up each time: a transfer without bytes may end the stage, jobs_ may move.
+    const Running& running = jobs_[event.job];
+    const double bytes = running.job.stages[running.stage].transfers[index].bytes;
+    const std::uint32_t begin = index > 0 ? running.path_end[index - 1] : 0;
+    path_.assign(running.paths.begin() + begin, running.paths.begin() + running.path_end[index]);
+    // Loads and failures since the stage began may have changed the way.
+    const bool stale = std::any_of(path_.begin(), path_.end(),
+                                   [this](LinkId link) { return router_.is_down(link); });
+    if (stale || running.job.route == RoutePolicy::adaptive) route(running, index);
+    start_flow(event.job, index, bytes, event.at);
+  }
 }
 
 void Traffic::transfer_ended(std::uint32_t job, Time now) {
@@ -191,6 +210,7 @@ void Traffic::set_health(LinkId link, double share, Time now) {
     if (!hit) continue;
     const double left = net_.abort(flying.flow, now);
     free_flying_.push_back(tag);
+    route(jobs_[flying.job], flying.transfer);
     start_flow(flying.job, flying.transfer, left, now);
   }
 }

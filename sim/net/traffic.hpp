@@ -103,6 +103,9 @@ class Traffic {
     Job job;
     std::size_t stage = 0;
     std::size_t left = 0;  // transfers of the stage still to end
+    // Paths of the stage's transfers, one after the other; path t ends at path_end[t].
+    std::vector<LinkId> paths;
+    std::vector<std::uint32_t> path_end;
   };
   struct Flying {  // one transfer on its way
     std::uint32_t job = 0;
@@ -122,6 +125,7 @@ class Traffic {
   void begin_stage(std::uint32_t job, Time now);
   void start_transfers(const Event& event);
   void start_flow(std::uint32_t job, std::uint32_t transfer, double bytes, Time now);
+  void route(const Running& running, std::uint32_t transfer);
   void transfer_ended(std::uint32_t job, Time now);
   void stage_ended(std::uint32_t job, Time now);
   void complete(Time now);
