@@ -62,7 +62,7 @@ Factors factors_of(const TrainingSpec& spec, const StepAccount& account) {
   const double gemm = s.constant("gemm", spec.node.gpu, spec.arithmetic, 1.0);
   set(Part::gemm, gemm);
   set(Part::weight_gemm, gemm * s.constant("weight_gradient", 1.0));
-  set(Part::attention, s.constant("attention", 1.0));
+  set(Part::attention, s.constant("attention", spec.node.gpu, spec.arithmetic, 1.0));
   set(Part::elementwise, s.constant("elementwise", 1.0));
   // Experts over their dense equivalent falls with the rows that each expert gets.
   const double each = std::max(1.0, account.tokens_per_expert);
