@@ -48,6 +48,7 @@ struct Load {
   double activation_bytes = 0;  // of one micro-batch, kept from forward to backward
   double working_bytes = 0;     // of a layer while it runs: largest of recomputed or transient
   double cheap_bytes = 0;       // of activation_bytes: what selective recomputation drops
+  double swiglu_bytes = 0;      // of activation_bytes: inputs of the activation function
   double flops = 0;             // of one micro-batch on one GPU: forward x 3, no recomputation
   double expert_layers = 0;     // layers with experts
   void add(const Load& other, double times = 1.0);

@@ -62,7 +62,7 @@ Factors factors_of(const TrainingSpec& spec, const StepAccount& account) {
   const double gemm = s.constant("gemm", spec.node.gpu, spec.arithmetic, 1.0);
   set(Part::gemm, gemm);
   set(Part::weight_gemm, gemm * s.constant("weight_gradient", 1.0));
-  set(Part::attention, s.constant("attention", 1.0));
+  set(Part::attention, s.constant("attention", spec.node.gpu, spec.arithmetic, 1.0));
   set(Part::elementwise, s.constant("elementwise", 1.0));
   // Experts over their dense equivalent falls with the rows that each expert gets.
   const double each = std::max(1.0, account.tokens_per_expert);
@@ -84,7 +84,8 @@ Factors factors_of(const TrainingSpec& spec, const StepAccount& account) {
   f.slowdown = s.constant("slowdown", 1.0);
   f.straggler = s.constant("straggler", 0.0);
   f.step_s = s.constant("step_s", 0.0);
-  f.host_experts_s = s.constant("host_experts_s", 0.0);
+  // With a fixed number of rows an expert nothing is read back, and the host runs ahead.
+  f.host_experts_s = spec.drop_tokens ? 0.0 : s.constant("host_experts_s", 0.0);
   if (!spec.release.empty() && account.tokens_per_expert > 0)
     f.release = s.constant("release/" + spec.release, 1.0);
   const int sms = spec.node.gpu.sm_count;

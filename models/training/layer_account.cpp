@@ -78,8 +78,13 @@ void LayerAccount::product(Load& load, std::int64_t rows, std::int64_t in, std::
 // kernels transpose through shared memory.
 void LayerAccount::transposing_casts(Load& load, double rows, double in, double out,
                                      Arithmetic arithmetic) const {
-  if (arithmetic != Arithmetic::fp8_block && arithmetic != Arithmetic::mxfp8) return;
-  const double bytes = rows * (in * (1 + 1) + out * (kHalf + 1 + 1));
+  double bytes = 0;
+  if (arithmetic == Arithmetic::fp8_block || arithmetic == Arithmetic::mxfp8)
+    bytes = rows * (in * (1 + 1) + out * (kHalf + 1 + 1));
+  // NVFP4: both operands are rotated (random Hadamard) from 16 bits before they are scaled.
+  const double four = kept_bytes(Arithmetic::nvfp4);
+  if (arithmetic == Arithmetic::nvfp4) bytes = rows * (in + out) * (kHalf + four);
+  if (bytes <= 0) return;
   load.passes.weight[Part::elementwise] += machine_.memory(bytes);
   load.passes.weight[Part::launches] += 2;
 }
@@ -202,7 +207,7 @@ void LayerAccount::attention(Load& load, int window) const {
     load.activation_bytes +=
         rows * ((heads * a.head_dim + kv) * kHalf + heads * a.head_dim * kHalf + heads * kSingle);
   }
-  if (spec_.software.flash_attention)
+  if (spec_.software.flash_attention && !spec_.software.unfused_sinks(model, spec_.release))
     fused_attention(load, window, qk_over_v);
   else
     unfused_attention(load);
@@ -230,6 +235,7 @@ void LayerAccount::feed_forward(Load& load, std::int64_t intermediate, bool shar
   const double up = d(matrices[0].n), inner = d(matrices[1].k);
   elementwise(load, d(rows_) * (up + inner) * kHalf, d(rows_) * (2 * up + inner) * kHalf, 1);
   load.activation_bytes += d(rows_) * (up * kHalf + inner * kept_bytes(spec_.arithmetic));
+  load.swiglu_bytes += d(rows_) * up * kHalf;
   load.cheap_bytes += d(rows_) * inner * kept_bytes(spec_.arithmetic);
   load.cheap[Part::elementwise] += machine_.memory(d(rows_) * (up + inner) * kHalf);
 }
@@ -316,6 +322,7 @@ void LayerAccount::experts(Load& load) const {
   load.activation_bytes += pairs * (hidden * kept_bytes(spec_.arithmetic) + up * kHalf +
                                     inner * kept_bytes(spec_.arithmetic)) +
                            tokens * moe.experts * 2 * kSingle;
+  load.swiglu_bytes += pairs * up * kHalf;
   load.cheap_bytes += pairs * inner * kept_bytes(spec_.arithmetic);
   load.cheap[Part::elementwise] += machine_.memory(pairs * (up + inner) * kHalf);
   load.expert_layers += 1;
@@ -379,6 +386,9 @@ void LayerAccount::recompute(Load& load) const {
       if (spec_.software.flash_attention) {
         input.add(load.cheap);
         load.activation_bytes -= load.cheap_bytes;
+        // DeepSeek's recipe keeps the inputs of SwiGLU in 8 bits (V3 report, section 3.3.3).
+        if (spec_.arithmetic == Arithmetic::fp8_block)
+          load.activation_bytes -= load.swiglu_bytes * (1 - kept_bytes(spec_.arithmetic) / kHalf);
         return;
       }
       input[Part::attention] += load.passes.forward[Part::attention];

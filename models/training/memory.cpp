@@ -63,6 +63,9 @@ MemoryAccount account_memory(const TrainingSpec& spec, const StepAccount& accoun
     MemoryAccount& m = devices[i];
     m.device = static_cast<int>(i);
     m.activations = flight.bytes[i];
+    // Two layers of the position that is worked on stay, the rest waits in host memory.
+    if (spec.offload_activations)
+      m.activations *= std::min(1.0, 2.0 / std::max(1, spec.model.layers));
     if (spec.cpu_offload) {
       // Gradients leave for the host as they are made: a layer's worth stays (ZeRO-Offload).
       m.optimizer = 0;

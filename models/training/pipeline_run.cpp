@@ -252,16 +252,23 @@ double pipeline_closed_form(const TrainingSpec& spec, const PipelineTimes& times
     case Schedule::dualpipe:
     case Schedule::dualpipe_v: {
       const int half = spec.schedule == Schedule::dualpipe ? stages / 2 : stages;
-      // Means of one chunk: DualPipe's GPU holds two, each of which sees half the micro-batches.
-      const double chunk = spec.schedule == Schedule::dualpipe ? 1.0 : 0.5;
+      const int count = static_cast<int>(times.positions.size());
+      // A GPU holds two positions, mirror images; its pairs run a forward at one and a backward at
+      // the other, half of them the other way round.
       double pair = 0;
-      for (std::size_t i = 0; i < times.positions.size(); ++i)
-        pair = std::max(pair, times.overlapped_s(static_cast<int>(i), static_cast<int>(i)));
+      for (int i = 0; i < count; ++i) {
+        const int mirror = count - 1 - i;
+        pair =
+            std::max(pair, 0.5 * (times.overlapped_s(i, mirror) + times.overlapped_s(mirror, i)));
+      }
+      // Means of one chunk.
+      const double chunk = spec.schedule == Schedule::dualpipe ? 1.0 : 0.5;
       const double f = chunk * mean_f, b = chunk * (mean_i + mean_w), w = chunk * mean_w;
       const double total = spec.schedule == Schedule::dualpipe ? micro : 2 * micro;
-      // Pairs that are not overlapped: those of the ramps.
+      // Passes of the ramps that are not overlapped.
       const double alone = 2.0 * half + 1;
-      return total * pair + (half - 1) * (pair + b - 3 * w) + alone * (f + b - pair) + hops;
+      return total * pair + (half - 1) * (pair + b - 3 * w) + alone * std::max(0.0, f + b - pair) +
+             hops;
     }
   }
   return sum;

@@ -216,6 +216,11 @@ double Software::constant(const std::string& what, const hardware::GpuSpec& gpu,
          constant(what + "/arithmetic/" + std::string(to_string(arithmetic)), 1.0);
 }
 
+bool Software::unfused_sinks(const llm::ModelSpec& model, const std::string& release) const {
+  // Releases are YY.MM, which order as text.
+  return model.attention.sinks && !release.empty() && release < fused_sinks_from;
+}
+
 std::vector<std::string> layout_errors(const TrainingSpec& spec) { return Rules(spec).all(); }
 
 int positions(const TrainingSpec& spec) {

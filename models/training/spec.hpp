@@ -73,9 +73,12 @@ struct Software {
   int communication_sms = 0;  // set aside from the compute kernels
   double memory_reserve = 0;  // bytes: context, libraries, fragmentation
   double network = 0;  // byte/s per node where the job's nodes differ from the card; 0 = card
+  // Attention with sinks was fused from this release on; empty = always.
+  std::string fused_sinks_from;
   std::map<std::string, double> constants;
   std::map<std::string, double> error;  // "step_time" -> share, found by validation
 
+  [[nodiscard]] bool unfused_sinks(const llm::ModelSpec& model, const std::string& release) const;
   // The common value times what is special to the GPU and to the arithmetic: "NAME" x
   // "NAME/gpu/GPU" x "NAME/arithmetic/ARITHMETIC".
   [[nodiscard]] double constant(const std::string& what, double otherwise) const;
@@ -92,8 +95,10 @@ struct TrainingSpec {
   Schedule schedule = Schedule::one_f_one_b;
   Recompute recompute = Recompute::none;
   Arithmetic arithmetic = Arithmetic::bf16;
-  bool cpu_offload = false;  // optimizer state and its step on the host
-  bool mtp = false;          // train the multi-token prediction modules too
+  bool cpu_offload = false;          // optimizer state and its step on the host
+  bool offload_activations = false;  // to the host, over a link fast enough to hide it
+  bool drop_tokens = false;          // experts take a fixed number of rows: shapes known beforehand
+  bool mtp = false;                  // train the multi-token prediction modules too
   Software software;
   std::string release;  // of the software, where constants tell releases apart
 

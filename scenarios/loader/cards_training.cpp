@@ -33,6 +33,7 @@ const std::vector<std::string_view>& figures() {
                                                       "communication_sms",
                                                       "memory_reserve",
                                                       "network",
+                                                      "fused_sinks_from",
                                                       "constants"};
   return names;
 }
@@ -81,6 +82,7 @@ void read_features(const YamlNode& root, Software& s) {
   bytes("dispatch_bytes", s.dispatch_bytes);
   bytes("memory_reserve", s.memory_reserve);
   if (const auto rate = root.optional<BytesPerSecond>("network")) s.network = rate->value();
+  s.fused_sinks_from = root.optional<std::string>("fused_sinks_from").value_or("");
   if (const auto sms = root.optional<int>("communication_sms")) s.communication_sms = *sms;
 }
 

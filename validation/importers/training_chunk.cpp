@@ -222,7 +222,8 @@ class Chunk {
     const double width = 2.0 * chunk_.model.hidden + mla.q_lora_rank + mla.kv_lora_rank;
     pass("norm", 12, tokens * width * (2 * 4 + 6), chunk_.transposing);
     const double rotated = (chunk_.model.attention.heads + 1.0) * mla.qk_rope_head_dim;
-    pass("rotary embedding", 6, tokens * rotated * 4 * 3, chunk_.streaming);
+    // A part of each head, so that rows are strided.
+    pass("rotary embedding", 6, tokens * rotated * 4 * 3, chunk_.transposing);
   }
 
   // SwiGLU: both halves read, the product written in FP8; backward both halves and the gradient

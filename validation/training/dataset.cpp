@@ -263,6 +263,7 @@ class Reader {
       spec.layout.shard_group = shard;
     }
     row.recompute_unknown = true;
+    spec.drop_tokens = csv.text(line, "token_drop") == "yes";
     row.chunks_unknown = spec.layout.pipeline > 1 && csv.text(line, "vp").empty();
     if (row.chunks_unknown) borrow_chunks(csv, line, spec);
     row.step_s =

@@ -95,12 +95,14 @@ class Problem {
   // ln(predicted / measured) of every row in units of what a good model leaves over, then the
   // distance of every constant from its prior.
   [[nodiscard]] std::vector<double> residuals() const {
-    constexpr double kNoise = 0.03;
+    // Of layers with experts one configuration drifts by tens of per cent between releases.
+    constexpr double kNoise = 0.03, kNoiseOfExperts = 0.10;
     const Constants all = constants();
     std::vector<double> r;
     r.reserve(samples_.size() + free_.size());
     for (const Sample* s : samples_)
-      r.push_back(std::log(predict(*s, all) / s->row->step_s) / kNoise);
+      r.push_back(std::log(predict(*s, all) / s->row->step_s) /
+                  (s->row->experts ? kNoiseOfExperts : kNoise));
     for (const Free& f : free_) r.push_back((f.value - f.prior) / f.spread);
     return r;
   }

@@ -14,18 +14,27 @@ namespace {
 
 namespace job = models::training;
 
-// Sets how much is recomputed where the source does not say: the least that fits. Where nothing
-// does, the parameters must have been sharded.
+// Sets how much is recomputed where the source does not say: the least that fits. Where the host
+// hangs on a fast link (Grace: NVLink-C2C), activations wait there sooner than they are recomputed
+// in full. Where nothing fits, the parameters must have been sharded.
 void choose_recompute(job::TrainingSpec& spec, const job::MachineTimes& machine) {
   const auto order = job::pipeline_order(spec);
   const auto given = spec.layout.sharding;
+  constexpr double kFastHostLink = 100e9;  // byte/s; PCIe 5 gives 64
+  const bool fast = spec.node.gpu.pcie_bandwidth.value() > kFastHostLink;
+  const auto fits = [&] {
+    const auto account = job::account_step(spec, machine);
+    return job::account_memory(spec, account, order).fits();
+  };
   for (const auto sharding : {given, job::Sharding::parameters}) {
     spec.layout.sharding = sharding;
     for (const job::Recompute recompute :
          {job::Recompute::none, job::Recompute::selective, job::Recompute::full}) {
       spec.recompute = recompute;
-      const auto account = job::account_step(spec, machine);
-      if (job::account_memory(spec, account, order).fits()) return;
+      if (fits()) return;
+      spec.offload_activations = fast && recompute == job::Recompute::selective;
+      if (spec.offload_activations && fits()) return;
+      spec.offload_activations = false;
     }
   }
   spec.layout.sharding = given;
