@@ -57,12 +57,13 @@ void FrontEnd::read_ahead(Context& context) {
     issue(context, *pending_);
     pending_ = open_->next();
   }
+  // Completions only tell the router something: nothing leaves before the next arrival.
   if (!pending_) {
-    context.promise(Time::never(), needs_feedback());
+    context.promise(Time::never(), false);
     return;
   }
   context.schedule(Duration::picoseconds(pending_->arrival_ps - now_ps), kArrival);
-  context.promise(Time::from_ps(pending_->arrival_ps), needs_feedback());
+  context.promise(Time::from_ps(pending_->arrival_ps), false);
 }
 
 void FrontEnd::send_closed(Context& context) {
