@@ -283,7 +283,11 @@ Json run_json(const ServingResult& r, const RunInfo& info) {
           {"events_per_s", r.run.events_per_s},
           {"windows", r.run.windows},
           {"events_per_window", r.run.events_per_window},
-          {"parallel_fraction", r.run.parallel_fraction}};
+          {"parallel_fraction", r.run.parallel_fraction},
+          // Where the wall time went: turns on one thread, windows on several, work in between.
+          {"sequential_s", r.run.sequential_s},
+          {"parallel_s", r.run.parallel_s},
+          {"exchange_s", r.run.exchange_s}};
 }
 
 }  // namespace

@@ -96,13 +96,14 @@ void FrontEnd::read_ahead(Context& context) {
     issue(context, *pending_);
     pending_ = open_->next();
   }
+  // Completions only tell the router something: nothing leaves before the next arrival.
   if (!pending_) {
-    if (!sessions_) context.promise(Time::never(), needs_feedback());
+    if (!sessions_) context.promise(Time::never(), false);
     return;
   }
   context.schedule(Duration::picoseconds(pending_->arrival_ps - now_ps), kArrival);
   // A turn may be due before the next conversation begins.
-  if (!sessions_) context.promise(Time::from_ps(pending_->arrival_ps), needs_feedback());
+  if (!sessions_) context.promise(Time::from_ps(pending_->arrival_ps), false);
 }
 
 void FrontEnd::send_closed(Context& context) {

@@ -13,7 +13,7 @@ constexpr double kTrial = 0.4e-3;     // seconds given to the mode that is not i
 constexpr double kFirstStay = 16e-3;  // before the other mode is tried again, doubling
 constexpr double kLongestStay = 64e-3;
 constexpr double kStayPerTrial = 16.0;  // a trial takes a window at least, which may be long
-constexpr double kClearly = 1.05;       // faster by so much to be worth a change
+constexpr double kClearly = 1.1;        // windows must be so much faster to be worth the threads
 constexpr double kFirstRate = 2e6;
 
 }  // namespace
@@ -59,9 +59,11 @@ Progress AdaptiveLoop::first_look(std::uint64_t until) {
   return progress;
 }
 
+bool AdaptiveLoop::windows_pay() const { return window_mode_.rate > kClearly * turn_mode_.rate; }
+
 Progress AdaptiveLoop::run(std::uint64_t until) {
   Progress progress = first_look(until);
-  bool windows = window_mode_.rate > turn_mode_.rate;
+  bool windows = windows_pay();
   double stay = kFirstStay;
   double trial = took_;
   while (progress == Progress::budget_spent) {
@@ -71,14 +73,8 @@ Progress AdaptiveLoop::run(std::uint64_t until) {
     }
     progress = phase(!windows, until, kTrial);
     trial = took_;
-    const double used = (windows ? window_mode_ : turn_mode_).rate;
-    const double tried = (windows ? turn_mode_ : window_mode_).rate;
-    if (tried > kClearly * used) {
-      windows = !windows;
-      stay = kFirstStay;
-    } else {
-      stay = std::min(2 * stay, kLongestStay);
-    }
+    stay = windows == windows_pay() ? std::min(2 * stay, kLongestStay) : kFirstStay;
+    windows = windows_pay();
   }
   return progress;
 }

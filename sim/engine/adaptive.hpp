@@ -24,6 +24,7 @@ class AdaptiveLoop {
 
   Progress phase(bool windows, std::uint64_t until, double seconds);
   Progress first_look(std::uint64_t until);
+  [[nodiscard]] bool windows_pay() const;
 
   Tally& tally_;
   SequentialLoop turns_;
