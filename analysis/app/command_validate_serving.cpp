@@ -36,6 +36,8 @@ CommandPage page() {
   page.options = {
       {"data", "FILE", "runs of servers, columns as in served-aggregated.csv (default: our own)"},
       {"config-dir", "DIR", "config.json files of models that the catalogue lacks"},
+      {"fit", "FILE", "factors and run protocols (default: validation/serving/serving_fit.json)"},
+      {"assumptions", "FILE", "settings on top of the fit, for studies (JSON)"},
       {"only", "TEXT", "rows whose deployment holds this text"},
       {"out", "DIR", "write predictions.csv there"},
       {"threads", "N", "threads (default: all cores)"},
@@ -61,8 +63,13 @@ Json metrics_json(const Errors& e) {
 
 Json to_json(const ServingValidation& v) {
   Json refused = Json::array(), groups = Json::array();
-  for (const auto& r : v.rows)
-    if (!r.prediction) refused.push_back({{"id", r.row.id}, {"reason", r.refused}});
+  for (const auto& r : v.rows) {
+    if (!r.set_aside.empty()) {
+      refused.push_back({{"id", r.row.id}, {"reason", "set aside: " + r.set_aside}});
+    } else if (!r.prediction) {
+      refused.push_back({{"id", r.row.id}, {"reason", r.refused}});
+    }
+  }
   for (const auto& g : v.groups) {
     Json group = {{"key", g.key}, {"n", g.n}, {"metrics", metrics_json(g.own)}};
     if (g.peer) group["peer"] = metrics_json(*g.peer);
@@ -104,12 +111,20 @@ void print_text(const ServingValidation& v, bool detail) {
     std::cout << line_text(name, group.n, group.own, group.peer);
   }
   std::cout << line_text("all", v.predicted, v.own, v.peer);
-  const std::size_t refused = v.rows.size() - v.predicted;
-  if (refused == 0) return;
-  std::cout << fmt::format("\n{} rows refused{}\n", refused, detail ? ":" : " (--detail says why)");
+  std::size_t refused = 0, aside = 0;
+  for (const auto& r : v.rows) {
+    aside += !r.set_aside.empty();
+    refused += r.set_aside.empty() && !r.prediction;
+  }
+  if (refused + aside == 0) return;
+  std::cout << fmt::format("\n{} rows refused, {} set aside{}\n", refused, aside,
+                           detail ? ":" : " (--detail says why)");
   if (!detail) return;
-  for (const auto& r : v.rows)
-    if (!r.prediction) std::cout << fmt::format("  {}: {}\n", r.row.id, r.refused);
+  for (const auto& r : v.rows) {
+    if (!r.set_aside.empty()) std::cout << fmt::format("  {}: {}\n", r.row.id, r.set_aside);
+    if (r.set_aside.empty() && !r.prediction)
+      std::cout << fmt::format("  {}: {}\n", r.row.id, r.refused);
+  }
 }
 
 }  // namespace
@@ -121,7 +136,12 @@ int validate_serving_command(const Invocation& invocation) {
   options.data = line->has("data")
                      ? std::filesystem::path(line->text("data"))
                      : invocation.home / "validation/measurements/serving/served-aggregated.csv";
+  options.set_aside = invocation.home / "validation/measurements/serving/set-aside.csv";
+  options.fit = line->has("fit") ? std::filesystem::path(line->text("fit"))
+                                 : invocation.home / "validation/serving/serving_fit.json";
+  if (!line->has("fit") && !std::filesystem::exists(options.fit)) options.fit.clear();
   if (line->has("config-dir")) options.config_dir = line->text("config-dir");
+  if (line->has("assumptions")) options.assumptions = line->text("assumptions");
   if (line->has("only")) options.only = line->text("only");
   options.parts = line->has("parts");
   options.threads = line->has("threads") ? static_cast<unsigned>(line->integer("threads", 1, 1024))

@@ -72,6 +72,8 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const MemoryAccount& memory, c
   replica.first_chunk_tokens =
       d.engine.first_token_at_once ? 1 : std::max(1, d.engine.stream_interval);
   replica.response_delay = hops.response;
+  replica.stream_token_ps = d.engine.stream_chunk_s * 1e12 / std::max(1, d.engine.stream_interval);
+  replica.poll_steps = std::max(1, d.engine.poll_steps);
   replica.decode_runs = spec.decode_runs;
   replica.keep_records = spec.record_requests;
   replica.recorder.gpu = d.node.gpu;
