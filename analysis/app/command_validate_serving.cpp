@@ -10,6 +10,7 @@
 #include "analysis/app/session.hpp"
 #include "analysis/app/validate.hpp"
 #include "scenarios/loader/calibration_file.hpp"
+#include "validation/serving/replay_log.hpp"
 #include "validation/serving/validate_serving.hpp"
 
 namespace foretoken::analysis::app {
@@ -59,6 +60,28 @@ Json figures_json(const ErrorFigures& e) {
 
 Json metrics_json(const Errors& e) {
   return {{"ttft", figures_json(e.ttft)}, {"tpot", figures_json(e.tpot)}};
+}
+
+Json replay_json(const serving::Replay& replay) {
+  Json figures = Json::array();
+  for (const auto& f : replay.figures)
+    figures.push_back({{"quantity", f.quantity},
+                       {"statistic", f.statistic},
+                       {"measured_s", f.measured_s},
+                       {"predicted_s", f.predicted_s},
+                       {"error_percent", 100 * f.error()}});
+  return {{"log", replay.log},
+          {"requests", replay.requests},
+          {"worst_percent", replay.worst_percent},
+          {"figures", std::move(figures)}};
+}
+
+void print_replay(const serving::Replay& replay) {
+  std::cout << fmt::format("\n{}: {} requests replayed, worst figure {:.1f} % off\n", replay.log,
+                           replay.requests, replay.worst_percent);
+  for (const auto& f : replay.figures)
+    std::cout << fmt::format("  {} {:<5} measured {:>9.4f} s  predicted {:>9.4f} s  {:>+6.1f} %\n",
+                             f.quantity, f.statistic, f.measured_s, f.predicted_s, 100 * f.error());
 }
 
 Json to_json(const ServingValidation& v) {
@@ -148,16 +171,24 @@ int validate_serving_command(const Invocation& invocation) {
                                          : std::max(1U, std::thread::hardware_concurrency());
   std::optional<double> limit;
   if (line->has("max-mape")) limit = line->number("max-mape", 0.0, 1e6);
-  const ServingValidation v = serving::validate_serving(
-      scenarios::loader::Catalogue(invocation.home),
-      std::make_shared<const models::kernels::Calibration>(
-          *scenarios::loader::read_calibration(calibration_file(invocation.home))),
-      options);
+  const scenarios::loader::Catalogue catalogue(invocation.home);
+  const auto calibration = scenarios::loader::read_calibration(calibration_file(invocation.home));
+  const ServingValidation v = serving::validate_serving(catalogue, calibration, options);
+  // Logs belong to the product's own rows.
+  std::optional<serving::Replay> replay;
+  if (!line->has("data") && options.only.empty())
+    replay = serving::replay_log(
+        invocation.home / "validation/measurements/serving/vllm-rtx4090-llama-3.1-8b", catalogue,
+        calibration,
+        options.fit.empty() ? serving::FitSet{} : serving::read_serving_fit(options.fit).all);
   if (line->has("out")) serving::write_predictions(v, line->text("out"));
   if (line->has("json")) {
-    std::cout << to_json(v).dump(2) << '\n';
+    Json json = to_json(v);
+    if (replay) json["replays"] = Json::array({replay_json(*replay)});
+    std::cout << json.dump(2) << '\n';
   } else {
     print_text(v, line->has("detail"));
+    if (replay) print_replay(*replay);
   }
   if (v.predicted == 0) {
     fmt::print(stderr, "foretoken: no row could be predicted\n");

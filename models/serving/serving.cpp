@@ -147,7 +147,7 @@ System build(const ServingSpec& spec, const StepTimer& timer, const MemoryAccoun
 
 // A step's trust is that of the least trusted source that makes up a noticeable part of it; its
 // expected error the mean over sources, taken as if all erred the same way.
-void summarise_sources(ServingResult& result) {
+void summarise_sources(const EngineSpec& engine, ServingResult& result) {
   constexpr double kNoticeable = 0.03;
   result.latency_provenance = sim::core::Provenance::measured;
   for (const auto& source : result.sources) {
@@ -155,6 +155,13 @@ void summarise_sources(ServingResult& result) {
     if (source.share >= kNoticeable)
       result.latency_provenance = weakest(result.latency_provenance, source.provenance);
   }
+  result.ttft_relative_error = result.latency_relative_error;
+  result.error_of_servers = engine.served_tpot_error > 0 && engine.served_ttft_error > 0;
+  if (!result.error_of_servers) return;
+  // Whole servers were looked at: what was found there covers scheduler, host and client as well.
+  result.latency_relative_error = engine.served_tpot_error;
+  result.ttft_relative_error = engine.served_ttft_error;
+  result.latency_provenance = weakest(result.latency_provenance, sim::core::Provenance::calibrated);
 }
 
 ServingResult run(const ServingSpec& spec, const StepTimer& timer, const MemoryAccount& memory,
@@ -192,7 +199,7 @@ ServingResult simulate(const ServingSpec& spec,
   RunTotals totals;
   ServingResult result = run(spec, timer, memory, options, &totals);
   if (totals.steps > 0) result.sources = timer.sources(totals);
-  summarise_sources(result);
+  summarise_sources(spec.deployment.engine, result);
   return result;
 }
 

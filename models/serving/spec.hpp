@@ -69,6 +69,9 @@ struct EngineSpec {
       graph_batches;         // CUDA-graph capture sizes (decode batch is padded up); empty = none
   double expert_skew = 0.0;  // power-law exponent of routed traffic, when the scenario has none
   InSitu in_situ;
+  // Mean absolute error over runs of real servers of this engine, deployments left out of the fit;
+  // 0 = not known.
+  double served_ttft_error = 0.0, served_tpot_error = 0.0;
 };
 
 enum class BatchingPolicy { chunked_prefill, prefill_first };
