@@ -57,16 +57,21 @@ class Fitter {
     for (const auto& [engine, members] : engines_)
       for (const auto& p : fitted_parameters()) at[engine].push_back(p.start);
     choose_protocols(at);
-    for (int i = 0; i < options_.iterations; ++i) step(at, i);
+    for (int i = 0; i < options_.iterations; ++i) {
+      step(at, i);
+      if (i == 0) choose_protocols(at);  // the first step moves most
+    }
     ServingFit fit;
     const auto base = evaluate(at);
     const auto slopes = derivatives(at, base);
     const auto candidates = all_protocols(at);
     fit.all = finish(at, base, candidates, -1);
+    const auto clocks = clocks_of(fit.all);
     for (int fold = 0; fold < kFolds; ++fold) {
       say(fmt::format("fold {}", fold));
       Parameters own = at;
-      for (const auto& [engine, members] : engines_) solve(engine, own[engine], base, slopes, fold);
+      for (const auto& [engine, members] : engines_)
+        solve(engine, own[engine], base, slopes, clocks, fold);
       fit.folds[static_cast<std::size_t>(fold)] =
           finish(own, corrected(base, slopes, at, own), candidates, fold);
     }
@@ -148,7 +153,8 @@ class Fitter {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].fold == fold) continue;
       // Where the fold's choice of a protocol is another one, its own prediction serves.
-      const std::size_t own = set.protocol_of(rows_[i].row);
+      const std::size_t own =
+          candidates.size() > 1 ? set.protocol_of(rows_[i].row) : rows_[i].protocol;
       const Observation& value = own == rows_[i].protocol ? base[i] : candidates[own][i];
       if (!value.known()) continue;
       for (const auto& family : clock_families(rows_[i].row)) families[family].push_back(value);
@@ -177,19 +183,30 @@ class Fitter {
     return 0.05 * (fitted_parameters()[k].high - fitted_parameters()[k].low);
   }
 
+  // What the clients of each row's family add, as inferred so far.
+  std::vector<ClientClock> clocks_of(const FitSet& set) const {
+    std::vector<ClientClock> clocks;
+    for (const auto& row : rows_) clocks.push_back(set.clock_of(row.row));
+    return clocks;
+  }
+
   void solve(const std::string& engine, std::vector<double>& values, const Values& base,
-             const std::vector<std::vector<Slope>>& slopes, int fold) const {
+             const std::vector<std::vector<Slope>>& slopes, const std::vector<ClientClock>& clocks,
+             int fold) const {
     std::vector<Equation> equations;
     for (const auto index : engines_.at(engine)) {
       const auto i = static_cast<std::size_t>(index);
       if (rows_[i].fold == fold || !base[i].known()) continue;
       Equation tpot, ttft;
       tpot.residual = std::log(base[i].tpot_s / base[i].measured_tpot_s);
-      ttft.residual = std::log(base[i].ttft_s / base[i].measured_ttft_s);
+      const double seen_s = base[i].ttft_s + clocks[i].seconds + clocks[i].tokens * base[i].tpot_s;
+      ttft.residual = std::log(seen_s / base[i].measured_ttft_s);
       ttft.weight = kTtftWeight;
       for (const auto& column : slopes) {
         tpot.slopes.push_back(column[i].tpot);
-        ttft.slopes.push_back(column[i].ttft);
+        ttft.slopes.push_back(
+            (column[i].ttft * base[i].ttft_s + column[i].tpot * clocks[i].tokens * base[i].tpot_s) /
+            seen_s);
       }
       equations.push_back(std::move(tpot));
       equations.push_back(std::move(ttft));
@@ -222,7 +239,9 @@ class Fitter {
     const auto base = evaluate(at);
     report(base, fmt::format("step {}", number));
     const auto slopes = derivatives(at, base);
-    for (const auto& [engine, members] : engines_) solve(engine, at[engine], base, slopes, -1);
+    const auto clocks = clocks_of(finish(at, base, {base}, -1));
+    for (const auto& [engine, members] : engines_)
+      solve(engine, at[engine], base, slopes, clocks, -1);
   }
 
   void report(const Values& values, const std::string& what) const {
