@@ -106,7 +106,7 @@ struct Metrics {
   models::cost::CostAccount cost;
   SloReport slo;
   // What the trust section and the terminal quote, by kind.
-  Figure latency, throughput, kv, power, energy_figure, money;
+  Figure ttft_trust, latency, throughput, kv, power, energy_figure, money;
 };
 
 Metrics summarise(const Scenario& scenario, const ServingResult& result);

@@ -207,7 +207,7 @@ void put_latency_figures(Json& j, const std::string& name, const Distribution& d
 
 Json figures_json(const Metrics& m) {
   Json j;
-  put_latency_figures(j, "ttft", m.ttft, m.latency);
+  put_latency_figures(j, "ttft", m.ttft, m.ttft_trust);
   put_latency_figures(j, "tpot", m.tpot, m.latency);
   put_latency_figures(j, "e2el", m.e2el, m.latency);
   j["request_throughput"] = figure_json(m.request_rate.value, "1/s", m.throughput);

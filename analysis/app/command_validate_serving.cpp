@@ -10,6 +10,7 @@
 #include "analysis/app/session.hpp"
 #include "analysis/app/validate.hpp"
 #include "scenarios/loader/calibration_file.hpp"
+#include "validation/serving/replay_log.hpp"
 #include "validation/serving/validate_serving.hpp"
 
 namespace foretoken::analysis::app {
@@ -36,6 +37,8 @@ CommandPage page() {
   page.options = {
       {"data", "FILE", "runs of servers, columns as in served-aggregated.csv (default: our own)"},
       {"config-dir", "DIR", "config.json files of models that the catalogue lacks"},
+      {"fit", "FILE", "factors and run protocols (default: validation/serving/serving_fit.json)"},
+      {"assumptions", "FILE", "settings on top of the fit, for studies (JSON)"},
       {"only", "TEXT", "rows whose deployment holds this text"},
       {"out", "DIR", "write predictions.csv there"},
       {"threads", "N", "threads (default: all cores)"},
@@ -59,10 +62,37 @@ Json metrics_json(const Errors& e) {
   return {{"ttft", figures_json(e.ttft)}, {"tpot", figures_json(e.tpot)}};
 }
 
+Json replay_json(const serving::Replay& replay) {
+  Json figures = Json::array();
+  for (const auto& f : replay.figures)
+    figures.push_back({{"quantity", f.quantity},
+                       {"statistic", f.statistic},
+                       {"measured_s", f.measured_s},
+                       {"predicted_s", f.predicted_s},
+                       {"error_percent", 100 * f.error()}});
+  return {{"log", replay.log},
+          {"requests", replay.requests},
+          {"worst_percent", replay.worst_percent},
+          {"figures", std::move(figures)}};
+}
+
+void print_replay(const serving::Replay& replay) {
+  std::cout << fmt::format("\n{}: {} requests replayed, worst figure {:.1f} % off\n", replay.log,
+                           replay.requests, replay.worst_percent);
+  for (const auto& f : replay.figures)
+    std::cout << fmt::format("  {} {:<5} measured {:>9.4f} s  predicted {:>9.4f} s  {:>+6.1f} %\n",
+                             f.quantity, f.statistic, f.measured_s, f.predicted_s, 100 * f.error());
+}
+
 Json to_json(const ServingValidation& v) {
   Json refused = Json::array(), groups = Json::array();
-  for (const auto& r : v.rows)
-    if (!r.prediction) refused.push_back({{"id", r.row.id}, {"reason", r.refused}});
+  for (const auto& r : v.rows) {
+    if (!r.set_aside.empty()) {
+      refused.push_back({{"id", r.row.id}, {"reason", "set aside: " + r.set_aside}});
+    } else if (!r.prediction) {
+      refused.push_back({{"id", r.row.id}, {"reason", r.refused}});
+    }
+  }
   for (const auto& g : v.groups) {
     Json group = {{"key", g.key}, {"n", g.n}, {"metrics", metrics_json(g.own)}};
     if (g.peer) group["peer"] = metrics_json(*g.peer);
@@ -104,12 +134,20 @@ void print_text(const ServingValidation& v, bool detail) {
     std::cout << line_text(name, group.n, group.own, group.peer);
   }
   std::cout << line_text("all", v.predicted, v.own, v.peer);
-  const std::size_t refused = v.rows.size() - v.predicted;
-  if (refused == 0) return;
-  std::cout << fmt::format("\n{} rows refused{}\n", refused, detail ? ":" : " (--detail says why)");
+  std::size_t refused = 0, aside = 0;
+  for (const auto& r : v.rows) {
+    aside += !r.set_aside.empty();
+    refused += r.set_aside.empty() && !r.prediction;
+  }
+  if (refused + aside == 0) return;
+  std::cout << fmt::format("\n{} rows refused, {} set aside{}\n", refused, aside,
+                           detail ? ":" : " (--detail says why)");
   if (!detail) return;
-  for (const auto& r : v.rows)
-    if (!r.prediction) std::cout << fmt::format("  {}: {}\n", r.row.id, r.refused);
+  for (const auto& r : v.rows) {
+    if (!r.set_aside.empty()) std::cout << fmt::format("  {}: {}\n", r.row.id, r.set_aside);
+    if (r.set_aside.empty() && !r.prediction)
+      std::cout << fmt::format("  {}: {}\n", r.row.id, r.refused);
+  }
 }
 
 }  // namespace
@@ -121,23 +159,36 @@ int validate_serving_command(const Invocation& invocation) {
   options.data = line->has("data")
                      ? std::filesystem::path(line->text("data"))
                      : invocation.home / "validation/measurements/serving/served-aggregated.csv";
+  options.set_aside = invocation.home / "validation/measurements/serving/set-aside.csv";
+  options.fit = line->has("fit") ? std::filesystem::path(line->text("fit"))
+                                 : invocation.home / "validation/serving/serving_fit.json";
+  if (!line->has("fit") && !std::filesystem::exists(options.fit)) options.fit.clear();
   if (line->has("config-dir")) options.config_dir = line->text("config-dir");
+  if (line->has("assumptions")) options.assumptions = line->text("assumptions");
   if (line->has("only")) options.only = line->text("only");
   options.parts = line->has("parts");
   options.threads = line->has("threads") ? static_cast<unsigned>(line->integer("threads", 1, 1024))
                                          : std::max(1U, std::thread::hardware_concurrency());
   std::optional<double> limit;
   if (line->has("max-mape")) limit = line->number("max-mape", 0.0, 1e6);
-  const ServingValidation v = serving::validate_serving(
-      scenarios::loader::Catalogue(invocation.home),
-      std::make_shared<const models::kernels::Calibration>(
-          *scenarios::loader::read_calibration(calibration_file(invocation.home))),
-      options);
+  const scenarios::loader::Catalogue catalogue(invocation.home);
+  const auto calibration = scenarios::loader::read_calibration(calibration_file(invocation.home));
+  const ServingValidation v = serving::validate_serving(catalogue, calibration, options);
+  // Logs belong to the product's own rows.
+  std::optional<serving::Replay> replay;
+  if (!line->has("data") && options.only.empty())
+    replay = serving::replay_log(
+        invocation.home / "validation/measurements/serving/vllm-rtx4090-llama-3.1-8b", catalogue,
+        calibration,
+        options.fit.empty() ? serving::FitSet{} : serving::read_serving_fit(options.fit).all);
   if (line->has("out")) serving::write_predictions(v, line->text("out"));
   if (line->has("json")) {
-    std::cout << to_json(v).dump(2) << '\n';
+    Json json = to_json(v);
+    if (replay) json["replays"] = Json::array({replay_json(*replay)});
+    std::cout << json.dump(2) << '\n';
   } else {
     print_text(v, line->has("detail"));
+    if (replay) print_replay(*replay);
   }
   if (v.predicted == 0) {
     fmt::print(stderr, "foretoken: no row could be predicted\n");

@@ -189,7 +189,8 @@ void check_replica(ServingResult& result, const Replica& replica, std::size_t nu
   const ReplicaCounts& counts = replica.counts();
   const RunTotals& totals = replica.recorder().totals();
   const std::string who = "replica " + std::to_string(number) + ": ";
-  const auto inside = static_cast<std::int64_t>(batch.waiting().size()) + batch.running();
+  const auto inside =
+      static_cast<std::int64_t>(batch.waiting().size()) + batch.running() + replica.unseen();
   expect(result, counts.received == counts.completed + counts.rejected + inside,
          who + std::to_string(counts.received) + " requests came in, " +
              std::to_string(counts.completed + counts.rejected + inside) + " are accounted for");

@@ -28,6 +28,7 @@ Replica::Replica(const ReplicaSpec& spec, const StepTimer& timer)
       batch_(spec.kv_blocks, spec.block_tokens, spec.admission, spec.first_chunk_tokens),
       recorder_(spec.recorder),
       watch_(spec.watch),
+      stream_(spec.stream_token_ps),
       run_cap_(2 * kShortestRun) {}
 
 void Replica::handle(Context& context, const Event& event) {
@@ -57,6 +58,19 @@ void Replica::receive(Context& context, const RequestMessage& message) {
   const std::int64_t now_ps = context.now().ps();
   if (run_length_ > 0) cut_run(context);
   recorder_.waiting(now_ps, batch_.waiting().size());
+  if (busy_ && spec_.poll_steps > 1) {
+    inbox_.push_back(message);
+    return;
+  }
+  enqueue(message, now_ps);
+  // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
+  if (!busy_ && !wake_pending_) {
+    context.schedule(Duration{}, kWake, {}, Priority::late);
+    wake_pending_ = true;
+  }
+}
+
+void Replica::enqueue(const RequestMessage& message, std::int64_t now_ps) {
   Sequence sequence;
   sequence.request = message.request;
   sequence.input = message.input;
@@ -70,11 +84,19 @@ void Replica::receive(Context& context, const RequestMessage& message) {
   const Slot slot = batch_.enqueue(sequence);
   scheduler_->arrived(batch_, slot);
   if (watch_.is(message.request)) watch_.queued(batch_, slot, now_ps);
-  // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
-  if (!busy_ && !wake_pending_) {
-    context.schedule(Duration{}, kWake, {}, Priority::late);
-    wake_pending_ = true;
-  }
+}
+
+// Engines may look at new requests every so many decode steps only (SGLang,
+// --scheduler-recv-interval); a step with prompts, or none at all, makes them look at once.
+bool Replica::polls() const {
+  return decodes_since_poll_ >= spec_.poll_steps || batch_.decoding().empty();
+}
+
+void Replica::poll(std::int64_t now_ps) {
+  if (spec_.poll_steps <= 1 || !polls()) return;
+  decodes_since_poll_ = 0;
+  for (const RequestMessage& message : inbox_) enqueue(message, now_ps);
+  inbox_.clear();
 }
 
 void Replica::reject(Context& context, const RequestMessage& message) {
@@ -89,7 +111,7 @@ void Replica::reject(Context& context, const RequestMessage& message) {
     record.outcome = RequestOutcome::rejected;
     records_.push_back(record);
   }
-  announce(context, message.request);
+  announce(context, message.request, Duration{});
 }
 
 // Something arrived within a run: it ends with the step in progress.
@@ -147,6 +169,7 @@ void Replica::wait_for_policy(Context& context) {
 
 void Replica::start_step(Context& context) {
   const std::int64_t now_ps = context.now().ps();
+  poll(now_ps);
   const std::size_t queued = batch_.waiting().size();
   plan_.clear();
   scheduler_->plan(batch_, now_ps, plan_);
@@ -174,8 +197,11 @@ void Replica::start_step(Context& context) {
 
 // Steps that can be done before a sequence ends, a first chunk is full, or blocks run short.
 std::size_t Replica::run_length() {
-  const auto limit = static_cast<std::size_t>(std::clamp<std::int64_t>(
-      batch_.steps_to_milestone(), 1, static_cast<std::int64_t>(run_cap_)));
+  std::int64_t most = batch_.steps_to_milestone();
+  if (spec_.poll_steps > 1)
+    most = std::min<std::int64_t>(most, spec_.poll_steps - decodes_since_poll_);
+  const auto limit = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(most, 1, static_cast<std::int64_t>(run_cap_)));
   std::int64_t free = batch_.free_blocks() - batch_.decode_blocks();
   std::size_t length = 1;
   for (; length < limit; ++length) {
@@ -242,7 +268,10 @@ void Replica::book_step(std::int64_t end_ps, const StepInput& input, const StepC
   recorder_.step(record, input, cost);
   if (watch_.on()) watch_.step(batch_, plan_, step_start_ps_, end_ps);
   if (plan_.decode) batch_.end_decode_step();
-  for (const PlannedChunk& chunk : plan_.chunks) batch_.end_chunk(chunk.slot, chunk.tokens, end_ps);
+  decodes_since_poll_ = plan_.chunks.empty() ? decodes_since_poll_ + 1 : spec_.poll_steps;
+  const std::int64_t sent_ps = stream_.send(end_ps, record.output_tokens);
+  for (const PlannedChunk& chunk : plan_.chunks)
+    batch_.end_chunk(chunk.slot, chunk.tokens, sent_ps);
   step_start_ps_ = end_ps;
 }
 
@@ -259,7 +288,8 @@ void Replica::end_step(Context& context) {
 }
 
 void Replica::complete_finished(Context* context, std::int64_t now_ps) {
-  batch_.collect_finished(now_ps, finished_);
+  const std::int64_t sent_ps = stream_.after(now_ps);
+  batch_.collect_finished(sent_ps, finished_);
   const std::int64_t delay_ps = spec_.response_delay.ps();
   for (const Slot slot : finished_) {
     const Sequence& sequence = batch_.sequence(slot);
@@ -267,21 +297,23 @@ void Replica::complete_finished(Context* context, std::int64_t now_ps) {
     ++counts_.completed;
     counts_.input_tokens += sequence.input;
     counts_.output_tokens += sequence.output;
-    counts_.last_ps = now_ps + delay_ps;
+    counts_.last_ps = sent_ps + delay_ps;
     if (spec_.keep_records)
       records_.push_back({sequence.request, sequence.input, sequence.output, sequence.preemptions,
                           sequence.arrival_ps, sequence.scheduled_ps, sequence.first_ps + delay_ps,
-                          now_ps + delay_ps, RequestOutcome::completed});
-    if (context != nullptr) announce(*context, sequence.request);
+                          sent_ps + delay_ps, RequestOutcome::completed});
+    if (context != nullptr)
+      announce(*context, sequence.request, Duration::picoseconds(sent_ps - now_ps));
     scheduler_->finished(batch_, slot);
     if (watch_.is(sequence.request)) watch_.finished(batch_, slot, now_ps);
     batch_.release(slot);
   }
 }
 
-void Replica::announce(Context& context, std::uint32_t request) {
+void Replica::announce(Context& context, std::uint32_t request, Duration later) {
   if (!report_) return;
-  context.send(*report_, spec_.response_delay, kDone, Payload(DoneMessage{request, spec_.index}));
+  context.send(*report_, later + spec_.response_delay, kDone,
+               Payload(DoneMessage{request, spec_.index}));
 }
 
 void Replica::save(std::vector<std::byte>& out) const {

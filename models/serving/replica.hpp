@@ -13,6 +13,7 @@
 #include "models/serving/result.hpp"
 #include "models/serving/scheduler.hpp"
 #include "models/serving/step_timer.hpp"
+#include "models/serving/stream_server.hpp"
 #include "sim/engine/process.hpp"
 
 namespace foretoken::models::serving {
@@ -36,6 +37,8 @@ struct ReplicaSpec {
   std::int32_t first_chunk_tokens = 1;  // tokens in the first streamed chunk
   sim::core::Duration response_delay;   // engine to client
   double swap_block_s = 0.0;            // one KV block over PCIe, on every GPU at once
+  double stream_token_ps = 0.0;         // of the front end, for each token it streams
+  std::int32_t poll_steps = 1;          // decode steps between two looks at new requests
   std::uint64_t seed = 1;
   std::int64_t watch = -1;  // request to record step by step
   bool decode_runs = true;  // several decode steps in one event
@@ -62,6 +65,8 @@ class Replica final : public sim::engine::Process {
   void finish(sim::core::Time end);
 
   [[nodiscard]] const Batch& batch() const { return batch_; }
+  // Requests that arrived and that the engine has not looked at yet.
+  [[nodiscard]] std::int64_t unseen() const { return static_cast<std::int64_t>(inbox_.size()); }
   [[nodiscard]] const ReplicaCounts& counts() const { return counts_; }
   [[nodiscard]] const std::vector<RequestRecord>& records() const { return records_; }
   [[nodiscard]] const RequestWatch& watch() const { return watch_; }
@@ -71,12 +76,15 @@ class Replica final : public sim::engine::Process {
   template <class A>
   void fields(A& archive) {
     archive(batch_, recorder_, counts_, records_, plan_, busy_, step_start_ps_, ends_, run_booked_,
-            run_length_);
+            run_length_, inbox_, stream_, decodes_since_poll_);
   }
 
  private:
   void receive(sim::engine::Context& context, const RequestMessage& message);
   void reject(sim::engine::Context& context, const RequestMessage& message);
+  void enqueue(const RequestMessage& message, std::int64_t now_ps);
+  [[nodiscard]] bool polls() const;
+  void poll(std::int64_t now_ps);
   void cut_run(sim::engine::Context& context);
   void end_step(sim::engine::Context& context);
   void start_step(sim::engine::Context& context);
@@ -86,7 +94,7 @@ class Replica final : public sim::engine::Process {
   void book_run(std::size_t steps);
   void book_step(std::int64_t end_ps, const StepInput& input, const StepCost& cost);
   void complete_finished(sim::engine::Context* context, std::int64_t now_ps);
-  void announce(sim::engine::Context& context, std::uint32_t request);
+  void announce(sim::engine::Context& context, std::uint32_t request, sim::core::Duration later);
   [[nodiscard]] StepInput step_input();
   [[nodiscard]] StepCost price(const StepInput& input) const;
   void wait_for_policy(sim::engine::Context& context);
@@ -100,6 +108,9 @@ class Replica final : public sim::engine::Process {
   std::optional<sim::engine::ChannelId> report_;
   ReplicaCounts counts_;
   std::vector<RequestRecord> records_;
+  StreamServer stream_;
+  std::vector<RequestMessage> inbox_;  // arrived since the engine last looked
+  std::int32_t decodes_since_poll_ = 0;
 
   StepPlan plan_;
   std::vector<llm::Chunk> chunks_;  // of plan_, as the timer wants them

@@ -81,6 +81,8 @@ struct ServingResult {
   std::vector<Source> sources;
   sim::core::Provenance latency_provenance = sim::core::Provenance::analytical;
   double latency_relative_error = 0.0;
+  double ttft_relative_error = 0.0;
+  bool error_of_servers = false;  // those found on real servers of the engine, not on operators
   sim::engine::RunReport run;
 };
 

@@ -81,6 +81,8 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const MemoryAccount& memory, c
   replica.first_chunk_tokens =
       d.engine.first_token_at_once ? 1 : std::max(1, d.engine.stream_interval);
   replica.response_delay = hops.response;
+  replica.stream_token_ps = d.engine.stream_chunk_s * 1e12 / std::max(1, d.engine.stream_interval);
+  replica.poll_steps = std::max(1, d.engine.poll_steps);
   replica.decode_runs = spec.decode_runs && spec.watch < 0;  // a watched run shows every step
   replica.keep_records = spec.record_requests;
   replica.recorder.gpu = d.node.gpu;
@@ -154,7 +156,7 @@ System build(const ServingSpec& spec, const StepTimer& timer, const MemoryAccoun
 
 // A step's trust is that of the least trusted source that makes up a noticeable part of it; its
 // expected error the mean over sources, taken as if all erred the same way.
-void summarise_sources(ServingResult& result) {
+void summarise_sources(const EngineSpec& engine, ServingResult& result) {
   constexpr double kNoticeable = 0.03;
   result.latency_provenance = sim::core::Provenance::measured;
   for (const auto& source : result.sources) {
@@ -162,6 +164,13 @@ void summarise_sources(ServingResult& result) {
     if (source.share >= kNoticeable)
       result.latency_provenance = weakest(result.latency_provenance, source.provenance);
   }
+  result.ttft_relative_error = result.latency_relative_error;
+  result.error_of_servers = engine.served_tpot_error > 0 && engine.served_ttft_error > 0;
+  if (!result.error_of_servers) return;
+  // Whole servers were looked at: what was found there covers scheduler, host and client as well.
+  result.latency_relative_error = engine.served_tpot_error;
+  result.ttft_relative_error = engine.served_ttft_error;
+  result.latency_provenance = weakest(result.latency_provenance, sim::core::Provenance::calibrated);
 }
 
 ServingResult run(const ServingSpec& spec, const StepTimer& timer, const MemoryAccount& memory,
@@ -195,7 +204,7 @@ ServingResult simulate(const ServingSpec& spec, const StepModel& timer,
   RunTotals totals;
   ServingResult result = run(spec, timer, memory, options, &totals);
   if (totals.steps > 0) result.sources = timer.sources(totals);
-  summarise_sources(result);
+  summarise_sources(spec.deployment.engine, result);
   return result;
 }
 

@@ -22,11 +22,21 @@ using sim::core::Duration;
 enum class MemoryRule { by_engine, whole, static_pool, free_memory };
 
 // Kernels inside a running engine against the same kernels timed alone: engines fuse, tune and
-// overlap. Shares of what a kernel takes above its limit (memory, arithmetic, wire) that are left;
-// 1 = as measured alone. Fitted on served rows (validation/serving), the same for every model.
+// overlap, and their weights do not stay in the caches. Of each family of operators `*_least` is a
+// factor on the least time that memory, arithmetic and wire allow, and the other the share of what
+// the kernel alone takes above it that is left in the engine; 1 and 1 = as measured alone. Fitted
+// on served rows (validation/serving), the same for every model and GPU.
 struct InSitu {
-  double gemm = 1.0, attention = 1.0, experts = 1.0, communication = 1.0;
+  double gemm_least = 1.0, gemm = 1.0;
+  double attention_least = 1.0, attention = 1.0;
+  double experts_least = 1.0, experts = 1.0;
+  double wire = 1.0, communication = 1.0;
   double elementwise = 1.0;  // share of element-wise time left after fusion
+  double prefill = 1.0;      // factor on the kernels of steps that carry prompts, as timed alone
+  // Tables may time a fallback kernel that no engine runs on that GPU. Where another engine's
+  // kernel for the same operator on the same GPU takes less, no more than this multiple of it; 0 =
+  // off.
+  double kernel_slack = 0.0;
 };
 
 // Overheads that a real engine pays; few, explicit, from the engine's card with a source.
@@ -55,10 +65,15 @@ struct EngineSpec {
   double host_relative_error = 0.0;   // how far off the host terms were found to be
   int stream_interval = 1;            // tokens per streamed chunk
   bool first_token_at_once = true;    // false: even the first token waits for a full chunk
+  double stream_chunk_s = 0.0;        // front end, per streamed chunk: its rate is a limit
+  int poll_steps = 1;                 // decode steps between two looks at new requests
   std::vector<int>
       graph_batches;         // CUDA-graph capture sizes (decode batch is padded up); empty = none
   double expert_skew = 0.0;  // power-law exponent of routed traffic, when the scenario has none
   InSitu in_situ;
+  // Mean absolute error over runs of real servers of this engine, deployments left out of the fit;
+  // 0 = not known.
+  double served_ttft_error = 0.0, served_tpot_error = 0.0;
 };
 
 struct DeploymentSpec {

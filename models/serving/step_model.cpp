@@ -12,11 +12,24 @@ using sim::core::Duration;
 
 double lerp(double a, double b, double f) { return a + (b - a) * f; }
 
+// Sum of the families, and busy time at peak rates, which no engine changes.
+Cell completed(Cell cell, const decltype(RawCell::v)& raw) {
+  for (const auto f :
+       {Cell::gemm, Cell::attention, Cell::experts, Cell::communication, Cell::elementwise})
+    cell.v[Cell::total] += cell.v[f];
+  cell.v[Cell::tensor] = raw[RawCell::tensor];
+  cell.v[Cell::memory] = raw[RawCell::memory];
+  cell.v[Cell::link] = raw[RawCell::link];
+  return cell;
+}
+
 }  // namespace
 
 StepModel::StepModel(const DeploymentSpec& deployment,
                      std::shared_ptr<const kernels::Calibration> calibration)
-    : StepModel(deployment, std::make_shared<StepTables>(deployment, std::move(calibration))) {}
+    : StepModel(deployment,
+                std::make_shared<StepTables>(
+                    deployment, make_kernels(deployment.node, deployment.engine, calibration))) {}
 
 StepModel::StepModel(const DeploymentSpec& deployment, std::shared_ptr<const StepTables> tables)
     : deployment_(deployment),
@@ -26,6 +39,8 @@ StepModel::StepModel(const DeploymentSpec& deployment, std::shared_ptr<const Ste
       priors_(tables_->prior_nodes()),
       dense_(tables_->token_nodes()),
       group_(tables_->group_nodes()),
+      prompt_dense_(tables_->token_nodes()),
+      prompt_group_(tables_->group_nodes()),
       head_(tables_->token_nodes()),
       decode_(tables_->batch_nodes() * contexts_),
       prefill_(tables_->chunk_nodes() * priors_) {
@@ -37,24 +52,32 @@ StepModel::StepModel(const DeploymentSpec& deployment, std::shared_ptr<const Ste
 Cell StepModel::corrected(const RawCell& raw) const {
   const InSitu& factor = deployment_.engine.in_situ;
   const auto& v = raw.v;
-  const auto between = [](double least, double all, double share) {
-    return least + share * (all - least);
+  const auto in_engine = [](double least, double all, double of_least, double of_rest) {
+    return of_least * least + of_rest * (all - least);
   };
   Cell cell;
-  cell.v[Cell::gemm] = between(v[RawCell::gemm_least], v[RawCell::gemm], factor.gemm);
-  cell.v[Cell::attention] =
-      between(v[RawCell::attention_least], v[RawCell::attention], factor.attention);
-  cell.v[Cell::experts] = between(v[RawCell::experts_least], v[RawCell::experts], factor.experts);
+  cell.v[Cell::gemm] =
+      in_engine(v[RawCell::gemm_least], v[RawCell::gemm], factor.gemm_least, factor.gemm);
+  cell.v[Cell::attention] = in_engine(v[RawCell::attention_least], v[RawCell::attention],
+                                      factor.attention_least, factor.attention);
+  cell.v[Cell::experts] = in_engine(v[RawCell::experts_least], v[RawCell::experts],
+                                    factor.experts_least, factor.experts);
   cell.v[Cell::communication] =
-      between(v[RawCell::wire], v[RawCell::communication], factor.communication);
+      in_engine(v[RawCell::wire], v[RawCell::communication], factor.wire, factor.communication);
   cell.v[Cell::elementwise] = factor.elementwise * v[RawCell::elementwise];
-  for (const auto f :
-       {Cell::gemm, Cell::attention, Cell::experts, Cell::communication, Cell::elementwise})
-    cell.v[Cell::total] += cell.v[f];
-  cell.v[Cell::tensor] = v[RawCell::tensor];
-  cell.v[Cell::memory] = v[RawCell::memory];
-  cell.v[Cell::link] = v[RawCell::link];
-  return cell;
+  return completed(cell, v);
+}
+
+// As timed alone, times the factor for steps that carry prompts.
+Cell StepModel::alone(const RawCell& raw) const {
+  const double factor = deployment_.engine.in_situ.prefill;
+  Cell cell;
+  cell.v[Cell::gemm] = factor * raw.v[RawCell::gemm];
+  cell.v[Cell::attention] = factor * raw.v[RawCell::attention];
+  cell.v[Cell::experts] = factor * raw.v[RawCell::experts];
+  cell.v[Cell::communication] = factor * raw.v[RawCell::communication];
+  cell.v[Cell::elementwise] = factor * raw.v[RawCell::elementwise];
+  return completed(cell, raw.v);
 }
 
 // --- one step ---------------------------------------------------------------------------------
@@ -85,16 +108,19 @@ StepModel::Tokens StepModel::tokens_of(const StepInput& step) const {
   return {rank, std::ceil((step.decode_batch + chunks) / layout.pipeline)};
 }
 
-void StepModel::add_dense(Cell& cell, const Tokens& tokens) const {
+void StepModel::add_dense(Cell& cell, const Tokens& tokens, bool prompts) const {
   const auto add = [&cell](const LazyCells& table, const GridPoint& p, const auto& fill) {
     cell.add_scaled(table.at(p.index, fill), 1.0 - p.fraction);
     if (p.fraction > 0) cell.add_scaled(table.at(p.index + 1, fill), p.fraction);
   };
-  add(dense_, TokenAxis::locate(tokens.rank),
-      [this](std::size_t i) { return corrected(tables_->dense(i)); });
+  const auto priced = [this, prompts](const RawCell& raw) {
+    return prompts ? alone(raw) : corrected(raw);
+  };
+  add(prompts ? prompt_dense_ : dense_, TokenAxis::locate(tokens.rank),
+      [&](std::size_t i) { return priced(tables_->dense(i)); });
   if (deployment_.layout.data_attention > 1)
-    add(group_, TokenAxis::locate(tokens.group),
-        [this](std::size_t i) { return corrected(tables_->group(i)); });
+    add(prompts ? prompt_group_ : group_, TokenAxis::locate(tokens.group),
+        [&](std::size_t i) { return priced(tables_->group(i)); });
 }
 
 void StepModel::add_head(Cell& cell, std::int32_t logits) const {
@@ -129,7 +155,7 @@ Cell StepModel::prefill(const llm::Chunk& chunk) const {
   const auto prior = static_cast<double>(chunk.context);
   const GridPoint row = BatchAxis::locate(tokens);
   const GridPoint column = ContextAxis::locate(prior + kPriorShift);
-  const auto fill = [this](std::size_t i) { return corrected(tables_->prefill(i)); };
+  const auto fill = [this](std::size_t i) { return alone(tables_->prefill(i)); };
   const std::size_t width = priors_;
   const double weight = prefill_weight(tokens, prior);
   Cell cell;
@@ -206,7 +232,7 @@ StepCost StepModel::priced(const Cell& cell, double host_s) {
 
 StepCost StepModel::cost(const StepInput& step) const {
   Cell cell;
-  add_dense(cell, tokens_of(step));
+  add_dense(cell, tokens_of(step), !step.chunks.empty());
   add_head(cell, step.logits);
   add_prefill(cell, step.chunks);
   if (step.decode_batch > 0) {
@@ -227,7 +253,7 @@ StepCost StepModel::cost(const StepInput& step) const {
 // agree to the last bit.
 Cell StepModel::fixed_decode(std::int32_t batch, std::int64_t context) const {
   Cell fixed;
-  add_dense(fixed, tokens_of({batch, context, {}, batch}));
+  add_dense(fixed, tokens_of({batch, context, {}, batch}), false);
   add_head(fixed, batch);
   return fixed;
 }

@@ -43,11 +43,12 @@ class StepModel final : public StepTimer {
     [[nodiscard]] double at(std::size_t field) const;
   };
   [[nodiscard]] Cell corrected(const RawCell& raw) const;
+  [[nodiscard]] Cell alone(const RawCell& raw) const;
   [[nodiscard]] std::vector<llm::Operator> typical_operators(const RunTotals& run) const;
   [[nodiscard]] std::int32_t padded(std::int32_t batch) const;
   [[nodiscard]] Tokens tokens_of(const StepInput& step) const;
   [[nodiscard]] double per_rank(double total) const;
-  void add_dense(Cell& cell, const Tokens& tokens) const;
+  void add_dense(Cell& cell, const Tokens& tokens, bool prompts) const;
   void add_head(Cell& cell, std::int32_t logits) const;
   void add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) const;
   [[nodiscard]] Cell fixed_decode(std::int32_t batch, std::int64_t context) const;
@@ -61,7 +62,8 @@ class StepModel final : public StepTimer {
   std::shared_ptr<const StepTables> tables_;
   double streams_;  // attention ranks x micro-batches in flight: what a step's work is spread over
   std::size_t contexts_, priors_;  // nodes
-  LazyCells dense_, group_, head_, decode_, prefill_;
+  // Dense parts of pure decode steps and of steps with prompts.
+  LazyCells dense_, group_, prompt_dense_, prompt_group_, head_, decode_, prefill_;
 };
 
 }  // namespace foretoken::models::serving

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "sim/core/error.hpp"
 
@@ -49,10 +50,25 @@ double streams(const DeploymentSpec& d) { return d.layout.data_attention * d.lay
 
 }  // namespace
 
-StepTables::StepTables(const DeploymentSpec& deployment,
-                       std::shared_ptr<const kernels::Calibration> calibration)
+std::shared_ptr<const KernelSet> make_kernels(
+    const hardware::NodeSpec& node, const EngineSpec& engine,
+    const std::shared_ptr<const kernels::Calibration>& calibration) {
+  auto set = std::make_shared<KernelSet>();
+  set->own = std::make_unique<const kernels::KernelModel>(node, engine.tables, calibration);
+  std::map<std::string, std::string> versions;  // the newest of each engine
+  const std::string& folder = node.gpu.tables;
+  if (engine.in_situ.kernel_slack > 0 && !folder.empty())
+    for (const auto& table : calibration->tables)
+      if (table.gpu == folder && table.engine != engine.tables.engine && table.op != "nccl")
+        versions[table.engine] = std::max(versions[table.engine], table.version);
+  for (const auto& [name, version] : versions)
+    set->others.emplace_back(node, kernels::EngineVersion{name, version}, calibration);
+  return set;
+}
+
+StepTables::StepTables(const DeploymentSpec& deployment, std::shared_ptr<const KernelSet> kernels)
     : deployment_(deployment),
-      kernels_(deployment.node, deployment.engine.tables, std::move(calibration)),
+      kernels_(std::move(kernels)),
       token_axis_(largest_step(deployment)),
       group_axis_(largest_step(deployment) * streams(deployment)),
       batch_axis_(2.0 * largest_batch(deployment)),
@@ -97,23 +113,39 @@ double StepTables::peak(const llm::OperatorShape& shape) const {
                               " states no peak arithmetic rate: add peak.bf16");
 }
 
+// Of the engine's own kernel, or of a better one that it is known to have access to: see
+// InSitu::kernel_slack.
+double StepTables::seconds(const llm::OperatorShape& shape) const {
+  double least = kernels_->own->time(shape).seconds;
+  if (std::holds_alternative<llm::CollectiveOp>(shape) ||
+      std::holds_alternative<llm::ElementwiseOp>(shape))
+    return least;
+  const std::string folder = deployment_.node.gpu.tables + "/";
+  for (const auto& other : kernels_->others) {
+    const auto time = other.time(shape);
+    if (time.source.starts_with(folder))
+      least = std::min(least, deployment_.engine.in_situ.kernel_slack * time.seconds);
+  }
+  return least;
+}
+
 RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
   const auto& gpu = deployment_.node.gpu;
   RawCell cell;
-  const auto add = [&cell](RawCell::Field all, RawCell::Field least, double repeat, double seconds,
+  const auto add = [&cell](RawCell::Field all, RawCell::Field least, double repeat, double whole_s,
                            double least_s) {
-    cell.v[all] += repeat * seconds;
-    cell.v[least] += repeat * std::min(seconds, least_s);
+    cell.v[all] += repeat * whole_s;
+    cell.v[least] += repeat * std::min(whole_s, least_s);
     cell.v[RawCell::kernels] += repeat;
   };
   for (const auto& op : operators) {
-    const double seconds = kernels_.time(op.shape).seconds;
+    const double alone = seconds(op.shape);
     if (const auto* collective = std::get_if<llm::CollectiveOp>(&op.shape)) {
       const bool inside = gpu.scale_up_bandwidth.value() > 0 && !collective->inter_node &&
                           collective->kind != llm::CollectiveKind::host_copy;
       const double wire = inside ? link_bytes(*collective) / gpu.scale_up_bandwidth.value() : 0.0;
-      cell.v[RawCell::communication] += op.repeat * seconds;
-      cell.v[RawCell::wire] += op.repeat * (inside ? std::min(wire, seconds) : seconds);
+      cell.v[RawCell::communication] += op.repeat * alone;
+      cell.v[RawCell::wire] += op.repeat * (inside ? std::min(wire, alone) : alone);
       cell.v[RawCell::collectives] += op.repeat;
       cell.v[RawCell::link] += op.repeat * wire;
       continue;
@@ -136,16 +168,16 @@ RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
     const double least = std::max(arithmetic, memory);
     switch (family_of(op.shape)) {
       case Cell::gemm:
-        add(RawCell::gemm, RawCell::gemm_least, op.repeat, seconds, least);
+        add(RawCell::gemm, RawCell::gemm_least, op.repeat, alone, least);
         break;
       case Cell::attention:
-        add(RawCell::attention, RawCell::attention_least, op.repeat, seconds, least);
+        add(RawCell::attention, RawCell::attention_least, op.repeat, alone, least);
         break;
       case Cell::experts:
-        add(RawCell::experts, RawCell::experts_least, op.repeat, seconds, least);
+        add(RawCell::experts, RawCell::experts_least, op.repeat, alone, least);
         break;
       default:
-        cell.v[RawCell::elementwise] += op.repeat * seconds;
+        cell.v[RawCell::elementwise] += op.repeat * alone;
         cell.v[RawCell::elementwise_kernels] +=
             op.repeat * std::get<llm::ElementwiseOp>(op.shape).kernels;
     }

@@ -23,11 +23,20 @@ inline double prefill_weight(double tokens, double prior) {
   return tokens * (prior + 0.5 * tokens + 256.0);
 }
 
+// Kernel times of a node under an engine: its own, and those of other engines with tables of the
+// same GPU (see InSitu::kernel_slack). Costs more to make than to share.
+struct KernelSet {
+  std::unique_ptr<const kernels::KernelModel> own;
+  std::vector<kernels::KernelModel> others;
+};
+std::shared_ptr<const KernelSet> make_kernels(
+    const hardware::NodeSpec& node, const EngineSpec& engine,
+    const std::shared_ptr<const kernels::Calibration>& calibration);
+
 class StepTables {
  public:
   // Batch limits of the deployment set how far the axes reach.
-  StepTables(const DeploymentSpec& deployment,
-             std::shared_ptr<const kernels::Calibration> calibration);
+  StepTables(const DeploymentSpec& deployment, std::shared_ptr<const KernelSet> kernels);
 
   [[nodiscard]] const RawCell& dense(std::size_t index) const;
   [[nodiscard]] const RawCell& group(std::size_t index) const;  // experts, with several ranks
@@ -42,7 +51,7 @@ class StepTables {
   [[nodiscard]] std::size_t chunk_nodes() const { return chunk_axis_.size(); }
   [[nodiscard]] std::size_t prior_nodes() const { return prior_axis_.size(); }
 
-  [[nodiscard]] const kernels::KernelModel& kernels() const { return kernels_; }
+  [[nodiscard]] const kernels::KernelModel& kernels() const { return *kernels_->own; }
   // Everything of a step but attention's core and the head.
   [[nodiscard]] std::vector<llm::Operator> dense_operators(std::int64_t tokens,
                                                            std::int64_t group) const;
@@ -51,6 +60,7 @@ class StepTables {
  private:
   [[nodiscard]] RawCell sum(const std::vector<llm::Operator>& operators) const;
   [[nodiscard]] double peak(const llm::OperatorShape& shape) const;
+  [[nodiscard]] double seconds(const llm::OperatorShape& shape) const;
   [[nodiscard]] RawCell fill_dense(std::size_t index) const;
   [[nodiscard]] RawCell fill_group(std::size_t index) const;
   [[nodiscard]] RawCell fill_head(std::size_t index) const;
@@ -58,7 +68,7 @@ class StepTables {
   [[nodiscard]] RawCell fill_prefill(std::size_t index) const;
 
   DeploymentSpec deployment_;
-  kernels::KernelModel kernels_;
+  std::shared_ptr<const KernelSet> kernels_;
   TokenAxis token_axis_, group_axis_;
   BatchAxis batch_axis_, chunk_axis_;
   ContextAxis context_axis_, prior_axis_;

@@ -71,6 +71,13 @@ const std::vector<std::string_view>& figures() {
   return names;
 }
 
+// Figures that need a source where a card has them.
+std::vector<std::string_view> sourced_figures() {
+  std::vector<std::string_view> names = figures();
+  names.insert(names.end(), {"in_situ", "served_error"});
+  return names;
+}
+
 // Replaces in `spec` every figure that `node` gives.
 void read_figures(const YamlNode& node, EngineSpec& spec) {
   const auto number = [&node](std::string_view key, int& out) {
@@ -115,6 +122,33 @@ void read_figures(const YamlNode& node, EngineSpec& spec) {
   }
   if (node.has("graph_batches")) spec.graph_batches = read_batches(node.any_child("graph_batches"));
   if (const auto skew = node.optional<Ratio>("expert_skew")) spec.expert_skew = skew->value;
+}
+
+// Optional: an engine of the user's own may have none.
+void read_served(const YamlNode& node, EngineSpec& spec) {
+  const auto share = [](const YamlNode& from, std::string_view key, double& out) {
+    if (const auto value = from.optional<Ratio>(key, {0.0, 10.0})) out = value->value;
+  };
+  if (node.has("in_situ")) {
+    const YamlNode from = node.required_child("in_situ");
+    models::serving::InSitu& to = spec.in_situ;
+    share(from, "gemm_least", to.gemm_least);
+    share(from, "gemm", to.gemm);
+    share(from, "attention_least", to.attention_least);
+    share(from, "attention", to.attention);
+    share(from, "experts_least", to.experts_least);
+    share(from, "experts", to.experts);
+    share(from, "wire", to.wire);
+    share(from, "communication", to.communication);
+    share(from, "elementwise", to.elementwise);
+    share(from, "prefill", to.prefill);
+    share(from, "kernel_slack", to.kernel_slack);
+  }
+  if (node.has("served_error")) {
+    const YamlNode from = node.required_child("served_error");
+    share(from, "ttft", spec.served_ttft_error);
+    share(from, "tpot", spec.served_tpot_error);
+  }
 }
 
 // "1.2.0rc6.post2" -> {1, 2, 0}; empty if it does not start with a number.
@@ -221,7 +255,8 @@ Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
     if (!root.has(figure)) root.error(fmt::format("missing key '{}'", figure));
   }
   read_figures(root, spec);
-  read_sources(root, figures());
+  read_served(root, spec);
+  read_sources(root, sourced_figures());
   const auto preferred = root.required<std::string>("default_version");
   const std::vector<Version> versions = read_versions(root);
   bool listed = false;

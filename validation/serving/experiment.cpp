@@ -21,11 +21,11 @@ using models::serving::StepTables;
 
 // Whatever operator times depend on, and nothing else.
 std::string table_key(const DeploymentSpec& d) {
-  return fmt::format("{}|{}|{}|{}|{}|{}|{} {} {} {} {}|{}", d.model.name, d.node.name,
+  return fmt::format("{}|{}|{}|{}|{}|{}|{} {} {} {} {}|{}|{}", d.model.name, d.node.name,
                      d.engine.tables.engine, d.engine.tables.version,
                      to_string(d.precision.weights), to_string(d.precision.kv), d.layout.tensor,
                      d.layout.pipeline, d.layout.data_attention, d.layout.expert,
-                     d.layout.all_to_all, d.expert_skew);
+                     d.layout.all_to_all, d.expert_skew, d.engine.in_situ.kernel_slack);
 }
 
 double median(std::vector<double> values) {
@@ -49,7 +49,11 @@ std::shared_ptr<const StepTables> Laboratory::tables(const ServingSpec& spec) {
     DeploymentSpec large = spec.deployment;
     large.batching.max_tokens = 1 << 16;
     large.batching.max_sequences = 1 << 13;
-    entry = std::make_shared<const StepTables>(large, calibration_);
+    auto& kernels =
+        kernels_[fmt::format("{}|{}|{}|{}", large.node.name, large.engine.tables.engine,
+                             large.engine.tables.version, large.engine.in_situ.kernel_slack)];
+    if (!kernels) kernels = models::serving::make_kernels(large.node, large.engine, calibration_);
+    entry = std::make_shared<const StepTables>(large, kernels);
   }
   return entry;
 }

@@ -36,6 +36,7 @@ class Laboratory {
  private:
   std::shared_ptr<const models::kernels::Calibration> calibration_;
   std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const models::serving::KernelSet>> kernels_;
   std::map<std::string, std::shared_ptr<const models::serving::StepTables>> tables_;
 };
 

@@ -91,6 +91,11 @@ void set_batching(const ServedRow& row, DeploymentSpec& d) {
     batching.max_tokens = blackwell ? 16384 : 32768;
     batching.max_sequences = blackwell ? 128 : 512;
     d.engine.memory_fraction = 0.82;
+    if (blackwell) {  // the scripts poll rarely and stream ten tokens at a time
+      d.engine.poll_steps = row.concurrency < 16 ? 10 : 30;
+      d.engine.stream_interval = 10;
+      d.engine.first_token_at_once = false;
+    }
   }
 }
 

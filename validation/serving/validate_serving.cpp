@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <fstream>
 #include <numeric>
-#include <thread>
 
 #include "sim/core/error.hpp"
+#include "validation/serving/assumptions.hpp"
+#include "validation/serving/parallel.hpp"
+#include "validation/serving/set_aside.hpp"
 
 namespace foretoken::validation::serving {
 namespace {
@@ -21,29 +22,24 @@ std::string first_line(const char* text) {
   return words.substr(0, words.find('\n'));
 }
 
-void predict_row(PredictedRow& out, const RowReader& reader, Laboratory& laboratory, bool parts) {
+void predict_row(PredictedRow& out, const RowReader& reader, const FitSet& set,
+                 const Assumptions& assumptions, Laboratory& laboratory, bool parts) {
   try {
-    const auto spec = reader.scenario(out.row);
+    auto spec = reader.scenario(out.row);
+    apply_settings(settings_of(set, out.row), spec);
+    apply_settings(assumptions.of(out.row), spec);
+    out.protocol = protocols()[set.protocol_of(out.row)].name;
     if (parts) out.parts = laboratory.parts(spec);
     out.prediction = laboratory.run(spec);
+    const ClientClock clock = set.clock_of(out.row);
+    out.prediction->ttft_s += clock.seconds + clock.tokens * out.prediction->tpot_s;
   } catch (const InputError& error) {
     out.refused = first_line(error.what());
   } catch (const InfeasibleError& error) {
     out.refused = first_line(error.what());
+  } catch (const std::exception& error) {  // a defect, but the other rows count
+    out.refused = std::string("internal error: ") + first_line(error.what());
   }
-}
-
-// Rows one by one from the costliest down, each thread the next that is left.
-template <class Work>
-void in_parallel(std::size_t count, unsigned threads, const Work& work) {
-  std::atomic<std::size_t> next = 0;
-  const auto loop = [&] {
-    for (std::size_t i = next++; i < count; i = next++) work(i);
-  };
-  std::vector<std::thread> pool;
-  for (unsigned t = 1; t < threads; ++t) pool.emplace_back(loop);
-  loop();
-  for (auto& thread : pool) thread.join();
 }
 
 Errors errors_of(const std::vector<const PredictedRow*>& rows) {
@@ -87,7 +83,7 @@ std::string version_of(const ServedRow& r) {
 void summarise(ServingValidation& v) {
   std::vector<const PredictedRow*> rows;
   for (const auto& row : v.rows)
-    if (row.prediction) rows.push_back(&row);
+    if (row.prediction && row.set_aside.empty()) rows.push_back(&row);
   v.predicted = rows.size();
   if (rows.empty()) return;
   v.own = errors_of(rows);
@@ -118,14 +114,21 @@ ServingValidation validate_serving(const scenarios::loader::Catalogue& catalogue
                                    const ServingOptions& options) {
   ServingValidation v;
   v.dataset = options.data.string();
+  const SetAside aside = read_set_aside(options.set_aside);
   for (auto& row : read_served_rows(options.data)) {
     if (!options.only.empty() && row.curve_key().find(options.only) == std::string::npos) continue;
     PredictedRow predicted;
     predicted.fold = fold_of(row);
+    if (const auto why = aside.find(row.id); why != aside.end()) predicted.set_aside = why->second;
     predicted.row = std::move(row);
     v.rows.push_back(std::move(predicted));
   }
   const RowReader reader(catalogue, options.config_dir);
+  Assumptions assumptions;
+  if (!options.assumptions.empty()) assumptions = read_assumptions(options.assumptions);
+  const ServingFit fit = options.fit.empty() ? ServingFit{} : read_serving_fit(options.fit);
+  // Rows that the fit has seen are predicted by the fold that has not; any other file by all.
+  const bool own_rows = !options.fit.empty() && file_hash(options.data) == fit.rows_hash;
   Laboratory laboratory(std::move(calibration));
   std::vector<std::size_t> order(v.rows.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -136,7 +139,9 @@ ServingValidation validate_serving(const scenarios::loader::Catalogue& catalogue
     return work(v.rows[a].row) > work(v.rows[b].row);
   });
   in_parallel(order.size(), options.threads, [&](std::size_t i) {
-    predict_row(v.rows[order[i]], reader, laboratory, options.parts);
+    PredictedRow& row = v.rows[order[i]];
+    const FitSet& set = own_rows ? fit.folds[static_cast<std::size_t>(row.fold)] : fit.all;
+    predict_row(row, reader, set, assumptions, laboratory, options.parts);
   });
   summarise(v);
   return v;

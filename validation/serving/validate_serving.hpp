@@ -12,6 +12,7 @@
 #include "validation/calibrate/validate_kernels.hpp"
 #include "validation/serving/experiment.hpp"
 #include "validation/serving/served_rows.hpp"
+#include "validation/serving/serving_fit.hpp"
 
 namespace foretoken::validation::serving {
 
@@ -21,7 +22,9 @@ struct PredictedRow {
   ServedRow row;
   int fold = 0;
   std::optional<Prediction> prediction;
-  std::string refused;  // why there is none
+  std::string refused;    // why there is none
+  std::string set_aside;  // why the row does not count; it is predicted all the same
+  std::string protocol;   // how the run is taken to have been made
   std::optional<RowParts> parts;
 };
 
@@ -46,7 +49,9 @@ struct ServingValidation {
 };
 
 struct ServingOptions {
-  std::filesystem::path data, config_dir;
+  // `fit` and `set_aside`: see ServingFit and SetAside; `assumptions`: settings on top, for
+  // studies.
+  std::filesystem::path data, config_dir, fit, set_aside, assumptions;
   std::string only;  // rows whose curve key holds this; empty = all
   bool parts = false;
   unsigned threads = 2;
