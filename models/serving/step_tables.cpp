@@ -38,9 +38,17 @@ double link_bytes(const llm::CollectiveOp& op) {
   }
 }
 
+// Replaced by the operators of step_wide.cpp.
+bool is_exchange(const llm::Operator& op) {
+  return op.name == "experts.dispatch" || op.name == "experts.combine";
+}
+
 bool is_experts(const llm::Operator& op) { return std::holds_alternative<llm::MoeOp>(op.shape); }
 
-double largest_batch(const DeploymentSpec& d) { return std::max(d.batching.max_sequences, 1); }
+// Guesses are checked as so many more tokens of the batch.
+double largest_batch(const DeploymentSpec& d) {
+  return std::max(d.batching.max_sequences, 1) * (1.0 + d.speculation.guesses());
+}
 double largest_chunk(const DeploymentSpec& d) { return std::max(d.batching.max_tokens, 1); }
 // A decode batch is padded to the next captured graph, and a step may hold both kinds of work.
 double largest_step(const DeploymentSpec& d) {
@@ -79,7 +87,11 @@ StepTables::StepTables(const DeploymentSpec& deployment, std::shared_ptr<const K
       group_(group_axis_.size()),
       head_(token_axis_.size()),
       decode_(batch_axis_.size() * context_axis_.size()),
-      prefill_(chunk_axis_.size() * prior_axis_.size()) {}
+      prefill_(chunk_axis_.size() * prior_axis_.size()),
+      experts_{
+          {LazyCellsOf<RawCell>(group_axis_.size()), LazyCellsOf<RawCell>(group_axis_.size())}},
+      exchange_{
+          {LazyCellsOf<RawCell>(token_axis_.size()), LazyCellsOf<RawCell>(token_axis_.size())}} {}
 
 Cell::Field StepTables::family_of(const llm::OperatorShape& shape) {
   struct Visitor {
@@ -118,6 +130,7 @@ double StepTables::peak(const llm::OperatorShape& shape) const {
 double StepTables::seconds(const llm::OperatorShape& shape) const {
   double least = kernels_->own->time(shape).seconds;
   if (std::holds_alternative<llm::CollectiveOp>(shape) ||
+      std::holds_alternative<llm::ExpertExchangeOp>(shape) ||
       std::holds_alternative<llm::ElementwiseOp>(shape))
     return least;
   const std::string folder = deployment_.node.gpu.tables + "/";
@@ -152,13 +165,13 @@ RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
     }
     if (std::holds_alternative<llm::ExpertExchangeOp>(op.shape)) {
       // Measured as engines run it: nothing to correct.
-      cell.v[RawCell::communication] += op.repeat * seconds;
-      cell.v[RawCell::wire] += op.repeat * seconds;
+      cell.v[RawCell::communication] += op.repeat * alone;
+      cell.v[RawCell::wire] += op.repeat * alone;
       cell.v[RawCell::collectives] += op.repeat;
       continue;
     }
     if (const auto* moe = std::get_if<llm::MoeOp>(&op.shape); moe && moe->on_host) {
-      add(RawCell::experts, RawCell::experts_least, op.repeat, seconds, seconds);
+      add(RawCell::experts, RawCell::experts_least, op.repeat, alone, alone);
       continue;
     }
     const double arithmetic = llm::flops(op.shape).value() / peak(op.shape);
@@ -201,7 +214,8 @@ RawCell StepTables::fill_dense(std::size_t index) const {
   const int ranks = deployment_.layout.data_attention;
   const auto tokens = std::llround(TokenAxis::node(index));
   auto operators = dense_operators(tokens, tokens * ranks);
-  if (ranks > 1) std::erase_if(operators, is_experts);
+  if (ranks > 1 || deployment_.layout.all_to_all) std::erase_if(operators, is_experts);
+  if (deployment_.layout.all_to_all) std::erase_if(operators, is_exchange);
   return sum(operators);
 }
 
