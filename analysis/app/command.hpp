@@ -27,6 +27,7 @@ int bench_command(const Invocation&);
 int calibrate_command(const Invocation&);
 int check_command(const Invocation&);
 int estimate_command(const Invocation&);
+int explain_command(const Invocation&);
 int help_command(const Invocation&);
 int import_command(const Invocation&);
 int list_command(const Invocation&);

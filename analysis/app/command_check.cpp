@@ -7,6 +7,7 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "models/serving/arrivals.hpp"
 #include "models/serving/serving.hpp"
 
 namespace foretoken::analysis::app {
@@ -27,11 +28,10 @@ std::string arrivals_text(const serving::WorkloadSpec& workload) {
   if (const auto* trace = std::get_if<serving::TraceArrivals>(&workload.arrivals)) {
     return fmt::format("{} requests of a trace", trace->requests ? trace->requests->size() : 0);
   }
-  if (const auto* poisson = std::get_if<serving::PoissonArrivals>(&workload.arrivals)) {
-    return fmt::format("{:g} requests/s, Poisson", poisson->requests_per_s);
+  if (const auto* loop = std::get_if<serving::ClosedLoopArrivals>(&workload.arrivals)) {
+    return fmt::format("{} requests in flight", loop->concurrency);
   }
-  return fmt::format("{} requests in flight",
-                     std::get<serving::ClosedLoopArrivals>(workload.arrivals).concurrency);
+  return fmt::format("{:.4g} requests/s, {}", serving::offered_rate(workload), workload.name);
 }
 
 std::string profile(const Scenario& scenario) {

@@ -15,6 +15,7 @@
 #include "analysis/results_store.hpp"
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
+#include "models/serving/arrivals.hpp"
 #include "models/serving/serving.hpp"
 #include "sim/dist/mpi_transport.hpp"
 
@@ -78,9 +79,8 @@ double expected_end_s(const serving::WorkloadSpec& workload) {
     if (trace->requests && !trace->requests->empty()) {
       end_s = 1e-12 * static_cast<double>(trace->requests->back().arrival_ps) / trace->rate_scale;
     }
-  } else if (const auto* poisson = std::get_if<serving::PoissonArrivals>(&workload.arrivals)) {
-    if (workload.requests)
-      end_s = static_cast<double>(*workload.requests) / poisson->requests_per_s;
+  } else if (const double rate = serving::offered_rate(workload); rate > 0 && workload.requests) {
+    end_s = static_cast<double>(*workload.requests) / rate;
   }
   if (workload.duration) {
     const double stated_s = workload.duration->seconds();

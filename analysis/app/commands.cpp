@@ -9,6 +9,8 @@ const std::vector<Command>& commands() {
       {"run", "predict", "simulate a scenario and print what to expect of it", run_command},
       {"estimate", "predict", "memory and step time in closed form, operator by operator",
        estimate_command},
+      {"explain", "predict", "a request of a run in words; what a metric or a key means",
+       explain_command},
       {"check", "prepare", "look for mistakes in scenario files without running them",
        check_command},
       {"list", "prepare", "models, hardware, engines, policies or workloads in the catalogue",
@@ -16,7 +18,8 @@ const std::vector<Command>& commands() {
       {"schema", "prepare", "JSON Schema of scenario files, for editors", schema_command},
       {"validate", "trust", "predicted against measured", validate_command},
       {"calibrate", "trust", "build the calibration file from measurements", calibrate_command},
-      {"import", "trust", "a profiler's trace as a table of GPU kernels", import_command},
+      {"import", "trust", "what a trace of requests is like; a profiler's trace as a table",
+       import_command},
       {"bench", "trust", "speed of the simulator itself", bench_command},
       {"help", "more", "units, metrics, exit-codes, or a command", help_command},
   };

@@ -29,6 +29,17 @@ void size_table(RequestTable& table, const std::vector<IssuedRequest>& issued) {
     table.replica[i] = issued[i].replica;
     if (issued[i].replica < 0) table.outcome[i] = RequestOutcome::rejected;
   }
+  const auto any = [&issued](const auto& has) {
+    return std::any_of(issued.begin(), issued.end(), has);
+  };
+  if (any([](const IssuedRequest& r) { return r.tenant != 0; }))
+    for (const IssuedRequest& r : issued) table.tenant.push_back(r.tenant);
+  if (any([](const IssuedRequest& r) { return r.priority != 0; }))
+    for (const IssuedRequest& r : issued) table.priority.push_back(r.priority);
+  if (any([](const IssuedRequest& r) { return r.deadline_ps >= 0; }))
+    for (const IssuedRequest& r : issued)
+      table.deadline_s.push_back(r.deadline_ps < 0 ? kNever
+                                                   : seconds(r.arrival_ps + r.deadline_ps));
 }
 
 void fill_requests(ServingResult& result, const FrontEnd& front_end,
@@ -60,6 +71,7 @@ void fill_counts(ServingResult& result, const FrontEnd& front_end,
     result.input_tokens += replica->counts().input_tokens;
     result.output_tokens += replica->counts().output_tokens;
     result.preemptions += replica->batch().preemptions();
+    result.recomputed_tokens += replica->batch().recomputed_tokens();
   }
   result.unfinished = result.arrived - result.completed - result.rejected;
 }
@@ -123,6 +135,9 @@ void fill_steps(ServingResult& result, const std::vector<Replica*>& replicas) {
     out.prefill_tokens.push_back(row.step.prefill_tokens);
     out.decode_sequences.push_back(row.step.decode_sequences);
     out.kv_blocks.push_back(static_cast<std::int32_t>(row.step.kv_blocks));
+    out.prefill_sequences.push_back(row.step.prefill_sequences);
+    out.waiting.push_back(row.step.waiting);
+    out.swapped_blocks.push_back(row.step.swapped_blocks);
   }
 }
 
@@ -185,8 +200,18 @@ void check_replica(ServingResult& result, const Replica& replica, std::size_t nu
   expect(result, totals.output_tokens == counts.output_tokens,
          who + std::to_string(totals.output_tokens) + " tokens came out of steps, requests hold " +
              std::to_string(counts.output_tokens));
-  expect(result, totals.prefill_tokens >= counts.input_tokens,
-         who + "fewer prompt tokens were processed than completed requests have");
+  expect(result, batch.swapped_blocks() == 0,
+         who + std::to_string(batch.swapped_blocks()) + " KV blocks were left in host memory");
+  // What a preemption throws away is processed again: prompt, and what had been generated, whose
+  // last token is then not fed in by a decode.
+  expect(
+      result,
+      totals.prefill_tokens + totals.decode_tokens ==
+          counts.input_tokens + counts.output_tokens - counts.completed + batch.recomputed_tokens(),
+      who + std::to_string(totals.prefill_tokens + totals.decode_tokens) +
+          " tokens were processed, requests needed " +
+          std::to_string(counts.input_tokens + counts.output_tokens - counts.completed) +
+          " and preemptions threw away " + std::to_string(batch.recomputed_tokens()));
 }
 
 void check(ServingResult& result, const std::vector<Replica*>& replicas, bool drained) {
@@ -237,6 +262,8 @@ ServingResult collect(const ServingSpec& spec, const MemoryAccount& memory,
   result.window_end_s =
       std::max(result.window_start_s, drained ? seconds(last_ps) : seconds(end_ps));
   result.total_steps = sum.steps;
+  for (const Replica* replica : replicas)
+    if (!replica->watch().events().empty()) result.watched = replica->watch().events();
   fill_time(result, sum, static_cast<double>(replicas.size()), std::max(end_ps, last_ps));
   fill_series(result, spec, replicas, std::max(end_ps, last_ps));
   fill_steps(result, replicas);

@@ -24,7 +24,12 @@ FrontEnd::FrontEnd(const ServingSpec& spec, Duration request_delay)
       request_delay_(request_delay),
       router_(make_router(spec.deployment.router,
                           static_cast<std::uint32_t>(spec.deployment.replicas))),
-      open_(make_open_arrivals(spec.workload, spec.seed)) {}
+      open_(make_open_arrivals(spec.workload, spec.seed)) {
+  if (const auto* sessions = std::get_if<SessionArrivals>(&workload_.arrivals))
+    sessions_ = *sessions;
+  if (const auto* loop = std::get_if<ClosedLoopArrivals>(&workload_.arrivals))
+    think_s_ = loop->think_s;
+}
 
 void FrontEnd::start(Context& context) {
   if (open_ == nullptr) {
@@ -38,9 +43,39 @@ void FrontEnd::start(Context& context) {
 
 void FrontEnd::handle(Context& context, const Event& event) {
   if (event.kind == kArrival) return read_ahead(context);
+  if (event.kind == kThought) return send_closed(context);
+  if (event.kind == kTurn) {
+    const auto next = event.payload.as<TurnMessage>();
+    TraceRequest request;
+    request.arrival_ps = context.now().ps();
+    request.session = next.session;
+    request.shared_tokens = next.shared_tokens;
+    if (!arrivals_over(request.arrival_ps)) issue(context, request, next.turn);
+    return;
+  }
   SIM_ASSERT(event.kind == kDone, "the front end got a message it does not know");
-  router_->done(event.payload.as<DoneMessage>().replica);
-  if (open_ == nullptr) send_closed(context);
+  const auto done = event.payload.as<DoneMessage>();
+  router_->done(done.replica);
+  answered(context, done.request);
+}
+
+bool FrontEnd::arrivals_over(std::int64_t now_ps) const {
+  return (workload_.requests && static_cast<std::int64_t>(issued_.size()) >= *workload_.requests) ||
+         (workload_.duration && now_ps >= workload_.duration->ps());
+}
+
+void FrontEnd::answered(Context& context, std::uint32_t request) {
+  if (open_ == nullptr) {
+    if (think_s_ <= 0.0) return send_closed(context);
+    const double pause_s = draw_think(think_s_, seed_, request);
+    context.schedule(Duration::from_seconds(pause_s), kThought);
+  } else if (sessions_) {
+    const IssuedRequest& last = issued_[request];
+    if (!draw_continues(*sessions_, seed_, request)) return;
+    const TurnMessage next{last.session, last.turn + 1, last.input + last.output};
+    const double pause_s = draw_think(sessions_->think_s, seed_, request);
+    context.schedule(Duration::from_seconds(pause_s), kTurn, Payload(next));
+  }
 }
 
 void FrontEnd::save(std::vector<std::byte>& out) const {
@@ -68,17 +103,26 @@ void FrontEnd::read_ahead(Context& context) {
 void FrontEnd::send_closed(Context& context) {
   // A client whose request is refused sends its next one at once.
   for (bool sent = false; !sent;) {
-    const auto number = static_cast<std::int64_t>(issued_.size());
-    if (workload_.requests && number >= *workload_.requests) return;
-    if (workload_.duration && context.now().ps() >= workload_.duration->ps()) return;
-    const Lengths lengths = draw_lengths(workload_, seed_, issued_.size());
-    sent = issue(context, {context.now().ps(), lengths.input, lengths.output});
+    if (arrivals_over(context.now().ps())) return;
+    TraceRequest request;
+    request.arrival_ps = context.now().ps();
+    sent = issue(context, request);
   }
 }
 
-bool FrontEnd::issue(Context& context, const TraceRequest& request) {
+bool FrontEnd::issue(Context& context, const TraceRequest& asked, std::int32_t turn) {
+  TraceRequest request = asked;
+  finish_request(request, workload_, seed_, issued_.size());
   Lengths lengths{request.input_tokens, request.output_tokens};
-  IssuedRequest issued{request.arrival_ps, lengths.input, lengths.output, -1};
+  IssuedRequest issued;
+  issued.arrival_ps = request.arrival_ps;
+  issued.input = lengths.input;
+  issued.output = lengths.output;
+  issued.tenant = request.tenant;
+  issued.priority = request.priority;
+  issued.deadline_ps = request.deadline_ps;
+  issued.session = request.session;
+  issued.turn = turn;
   if (!fit_context(lengths, context_tokens_, workload_.truncate_over_context)) {
     issued_.push_back(issued);
     return false;
@@ -87,8 +131,14 @@ bool FrontEnd::issue(Context& context, const TraceRequest& request) {
   issued.replica = static_cast<std::int32_t>(replica);
   issued.input = lengths.input;
   issued.output = lengths.output;
-  const RequestMessage message{static_cast<std::uint32_t>(issued_.size()), lengths.input,
-                               lengths.output, request.arrival_ps};
+  RequestMessage message;
+  message.request = static_cast<std::uint32_t>(issued_.size());
+  message.input = lengths.input;
+  message.output = lengths.output;
+  message.tenant = request.tenant;
+  message.priority = request.priority;
+  message.arrival_ps = request.arrival_ps;
+  if (request.deadline_ps >= 0) message.deadline_ps = request.arrival_ps + request.deadline_ps;
   const Duration ahead = Duration::picoseconds(request.arrival_ps - context.now().ps());
   context.send(replicas_[replica], ahead + request_delay_, kRequest, Payload(message));
   issued_.push_back(issued);

@@ -15,6 +15,9 @@ struct IssuedRequest {
   std::int64_t arrival_ps = 0;
   std::int32_t input = 0, output = 0;
   std::int32_t replica = -1;  // -1: refused, longer than the model's context
+  std::int32_t tenant = 0, priority = 0;
+  std::int32_t session = -1, turn = 0;
+  std::int64_t deadline_ps = -1;  // after arrival
 };
 
 class FrontEnd final : public sim::engine::Process {
@@ -24,7 +27,7 @@ class FrontEnd final : public sim::engine::Process {
   void connect(std::vector<sim::engine::ChannelId> replicas) { replicas_ = std::move(replicas); }
   // Whether replicas must report completions.
   [[nodiscard]] bool needs_feedback() const {
-    return open_ == nullptr || router_->needs_feedback();
+    return open_ == nullptr || sessions_ || router_->needs_feedback();
   }
   void start(sim::engine::Context& context) override;
   void handle(sim::engine::Context& context, const sim::engine::Event& event) override;
@@ -38,8 +41,11 @@ class FrontEnd final : public sim::engine::Process {
  private:
   void read_ahead(sim::engine::Context& context);
   void send_closed(sim::engine::Context& context);
+  // A client that got its answer, or was refused, and what it does next.
+  void answered(sim::engine::Context& context, std::uint32_t request);
+  [[nodiscard]] bool arrivals_over(std::int64_t now_ps) const;
   // False if it is refused, longer than the model's context.
-  bool issue(sim::engine::Context& context, const TraceRequest& request);
+  bool issue(sim::engine::Context& context, const TraceRequest& request, std::int32_t turn = 0);
 
   WorkloadSpec workload_;
   std::uint64_t seed_;
@@ -47,6 +53,8 @@ class FrontEnd final : public sim::engine::Process {
   sim::core::Duration request_delay_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<OpenArrivals> open_;
+  std::optional<SessionArrivals> sessions_;
+  double think_s_ = 0.0;  // of a closed loop's clients
   std::vector<sim::engine::ChannelId> replicas_;
   std::optional<TraceRequest> pending_;
   std::vector<IssuedRequest> issued_;

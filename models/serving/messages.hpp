@@ -10,12 +10,21 @@ enum MessageKind : std::uint32_t {
   kStepEnd = 3,  // replica to itself: the iteration (or the last of a run of them) is over
   kWake = 4,     // replica to itself: plan, something arrived while idle
   kArrival = 5,  // front end to itself: the next request is due
+  kTimer = 6,    // replica to itself: plan, the policy asked for it
+  kThought = 7,  // front end to itself: a client of a closed loop has thought
+  kTurn = 8,     // front end to itself: the next turn of a conversation, TurnMessage
 };
 
 struct RequestMessage {
   std::uint32_t request = 0;
   std::int32_t input = 0, output = 0;
+  std::int32_t tenant = 0, priority = 0;
   std::int64_t arrival_ps = 0;
+  std::int64_t deadline_ps = -1;  // point in time; -1 = none
+};
+
+struct TurnMessage {
+  std::int32_t session = -1, turn = 0, shared_tokens = 0;
 };
 
 struct DoneMessage {

@@ -135,7 +135,7 @@ void Recorder::step(const StepRecord& record, const StepInput& input, const Step
   ++t.steps;
   t.decode_steps += input.decode_batch > 0;
   t.prefill_steps += !input.chunks.empty();
-  t.decode_tokens += input.decode_batch;
+  t.decode_tokens += record.decode_sequences;
   t.prefill_tokens += record.prefill_tokens;
   t.output_tokens += record.output_tokens;
   t.busy_ps += span_ps;

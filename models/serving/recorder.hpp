@@ -47,8 +47,10 @@ class Series {
 struct StepRecord {
   std::int64_t start_ps = 0, end_ps = 0;
   std::int32_t prefill_tokens = 0, decode_sequences = 0, prefill_sequences = 0;
-  std::int32_t output_tokens = 0;  // that came out at its end
-  std::int64_t kv_blocks = 0;      // in use during the step
+  std::int32_t output_tokens = 0;   // that came out at its end
+  std::int32_t waiting = 0;         // in the queue at its end
+  std::int32_t swapped_blocks = 0;  // copied to or from host memory before it
+  std::int64_t kv_blocks = 0;       // in use during the step
 };
 
 // Keeps every n-th step, n doubling whenever the table is full.

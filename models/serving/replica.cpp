@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "models/serving/policy_plugin.hpp"
 #include "sim/core/error.hpp"
 
 namespace foretoken::models::serving {
@@ -23,9 +24,10 @@ constexpr std::size_t kAtOnce = 64;  // steps priced in one call, on the stack
 Replica::Replica(const ReplicaSpec& spec, const StepTimer& timer)
     : spec_(spec),
       timer_(timer),
-      scheduler_(make_scheduler(spec.batching, spec.ranks)),
+      scheduler_(make_scheduler(spec.batching, spec.ranks, spec.seed)),
       batch_(spec.kv_blocks, spec.block_tokens, spec.admission, spec.first_chunk_tokens),
       recorder_(spec.recorder),
+      watch_(spec.watch),
       run_cap_(2 * kShortestRun) {}
 
 void Replica::handle(Context& context, const Event& event) {
@@ -36,6 +38,9 @@ void Replica::handle(Context& context, const Event& event) {
     case kWake:
       wake_pending_ = false;
       start_step(context);
+      break;
+    case kTimer:
+      if (!busy_ && !wake_pending_) start_step(context);
       break;
     case kStepEnd:
       end_step(context);
@@ -57,7 +62,14 @@ void Replica::receive(Context& context, const RequestMessage& message) {
   sequence.input = message.input;
   sequence.output = message.output;
   sequence.arrival_ps = message.arrival_ps;
-  batch_.enqueue(sequence);
+  sequence.queued_ps = now_ps;
+  sequence.deadline_ps = message.deadline_ps;
+  sequence.tenant = message.tenant;
+  sequence.priority = message.priority;
+  sequence.rank = scheduler_->rank(sequence);
+  const Slot slot = batch_.enqueue(sequence);
+  scheduler_->arrived(batch_, slot);
+  if (watch_.is(message.request)) watch_.queued(batch_, slot, now_ps);
   // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
   if (!busy_ && !wake_pending_) {
     context.schedule(Duration{}, kWake, {}, Priority::late);
@@ -67,6 +79,7 @@ void Replica::receive(Context& context, const RequestMessage& message) {
 
 void Replica::reject(Context& context, const RequestMessage& message) {
   ++counts_.rejected;
+  if (watch_.is(message.request)) watch_.refused(context.now().ps());
   if (spec_.keep_records) {
     RequestRecord record;
     record.request = message.request;
@@ -94,7 +107,8 @@ void Replica::cut_run(Context& context) {
 StepInput Replica::step_input() {
   StepInput input;
   if (plan_.decode) {
-    input.decode_batch = static_cast<std::int32_t>(batch_.decoding().size());
+    const auto decodes = static_cast<std::int32_t>(batch_.decoding().size());
+    input.decode_batch = std::max(decodes, plan_.lanes);
     input.decode_context = batch_.decode_context();
   }
   input.chunks = chunks_;
@@ -106,25 +120,54 @@ StepInput Replica::step_input() {
   return input;
 }
 
+// With the copies of KV to and from host memory, which the step waits for.
+StepCost Replica::price(const StepInput& input) const {
+  StepCost cost = timer_.cost(input);
+  const double copies_s = plan_.swapped_blocks * spec_.swap_block_s;
+  cost.seconds += copies_s;
+  cost.host_s += copies_s;
+  return cost;
+}
+
+// The policy found nothing to run although requests are here.
+void Replica::wait_for_policy(Context& context) {
+  if (batch_.running() == 0 && batch_.waiting().empty()) return;
+  const std::int64_t now_ps = context.now().ps();
+  if (plan_.wake_ps == INT64_MAX && spec_.batching.plugin != nullptr)
+    throw sim::core::InputError("policy " + spec_.batching.plugin->name() + " planned no work at " +
+                                std::to_string(static_cast<double>(now_ps) * 1e-12) +
+                                " s although " + std::to_string(batch_.running()) +
+                                " requests run and " + std::to_string(batch_.waiting().size()) +
+                                " wait, and asked for no wake-up: they would never end");
+  SIM_ASSERT(plan_.wake_ps > now_ps && plan_.wake_ps < INT64_MAX,
+             "the scheduler found nothing to run although requests wait");
+  timer_event_ =
+      context.schedule(Duration::picoseconds(plan_.wake_ps - now_ps), kTimer, {}, Priority::late);
+}
+
 void Replica::start_step(Context& context) {
   const std::int64_t now_ps = context.now().ps();
   const std::size_t queued = batch_.waiting().size();
   plan_.clear();
   scheduler_->plan(batch_, now_ps, plan_);
+  if (watch_.on()) watch_.planned(batch_, now_ps);
   if (batch_.waiting().size() != queued) recorder_.waiting(now_ps, queued);
   busy_ = !plan_.empty();
   run_length_ = run_booked_ = 0;
-  if (!busy_) {
-    SIM_ASSERT(batch_.running() == 0 && batch_.waiting().empty(),
-               "the scheduler found nothing to run although requests wait");
-    return;
+  if (timer_event_.valid()) {
+    context.cancel(timer_event_);
+    timer_event_ = {};
   }
+  if (!busy_) return wait_for_policy(context);
   step_start_ps_ = now_ps;
   chunks_.clear();
+  std::int32_t longest = 0;
+  for (const PlannedChunk& chunk : plan_.chunks) longest = std::max(longest, chunk.tokens);
   for (const PlannedChunk& chunk : plan_.chunks)
-    chunks_.push_back({chunk.tokens, batch_.sequence(chunk.slot).prefilled});
-  if (plan_.steady && spec_.decode_runs) return start_run(context);
-  const Duration duration = Duration::from_seconds(timer_.cost(step_input()).seconds);
+    chunks_.push_back(
+        {plan_.padded ? longest : chunk.tokens, batch_.sequence(chunk.slot).prefilled});
+  if (plan_.steady && plan_.swapped_blocks == 0 && spec_.decode_runs) return start_run(context);
+  const Duration duration = Duration::from_seconds(price(step_input()).seconds);
   ends_.assign(1, now_ps + duration.ps());
   step_end_ = context.schedule(duration, kStepEnd, {}, Priority::late);
 }
@@ -189,13 +232,15 @@ void Replica::book_step(std::int64_t end_ps, const StepInput& input, const StepC
   StepRecord record;
   record.start_ps = step_start_ps_;
   record.end_ps = end_ps;
-  record.decode_sequences = input.decode_batch;
+  record.decode_sequences = plan_.decode ? static_cast<std::int32_t>(batch_.decoding().size()) : 0;
   record.prefill_sequences = static_cast<std::int32_t>(chunks_.size());
-  for (const auto& chunk : chunks_)
-    record.prefill_tokens += static_cast<std::int32_t>(chunk.tokens);
-  record.output_tokens = input.logits;
+  for (const PlannedChunk& chunk : plan_.chunks) record.prefill_tokens += chunk.tokens;
+  record.output_tokens = input.logits - input.decode_batch + record.decode_sequences;
+  record.swapped_blocks = plan_.swapped_blocks;
+  record.waiting = static_cast<std::int32_t>(batch_.waiting().size());
   record.kv_blocks = batch_.used_blocks();
   recorder_.step(record, input, cost);
+  if (watch_.on()) watch_.step(batch_, plan_, step_start_ps_, end_ps);
   if (plan_.decode) batch_.end_decode_step();
   for (const PlannedChunk& chunk : plan_.chunks) batch_.end_chunk(chunk.slot, chunk.tokens, end_ps);
   step_start_ps_ = end_ps;
@@ -207,7 +252,7 @@ void Replica::end_step(Context& context) {
     book_run(run_length_ - run_booked_);
   } else {
     const StepInput input = step_input();
-    book_step(now_ps, input, timer_.cost(input));
+    book_step(now_ps, input, price(input));
   }
   run_length_ = run_booked_ = 0;
   complete_finished(&context, now_ps);
@@ -228,6 +273,8 @@ void Replica::complete_finished(Context* context, std::int64_t now_ps) {
                           sequence.arrival_ps, sequence.scheduled_ps, sequence.first_ps + delay_ps,
                           now_ps + delay_ps, RequestOutcome::completed});
     if (context != nullptr) announce(*context, sequence.request);
+    scheduler_->finished(batch_, slot);
+    if (watch_.is(sequence.request)) watch_.finished(batch_, slot, now_ps);
     batch_.release(slot);
   }
 }

@@ -9,6 +9,7 @@
 #include "models/serving/batch.hpp"
 #include "models/serving/messages.hpp"
 #include "models/serving/recorder.hpp"
+#include "models/serving/request_watch.hpp"
 #include "models/serving/result.hpp"
 #include "models/serving/scheduler.hpp"
 #include "models/serving/step_timer.hpp"
@@ -34,7 +35,10 @@ struct ReplicaSpec {
   std::int32_t block_tokens = 16;
   std::int32_t first_chunk_tokens = 1;  // tokens in the first streamed chunk
   sim::core::Duration response_delay;   // engine to client
-  bool decode_runs = true;              // several decode steps in one event
+  double swap_block_s = 0.0;            // one KV block over PCIe, on every GPU at once
+  std::uint64_t seed = 1;
+  std::int64_t watch = -1;  // request to record step by step
+  bool decode_runs = true;  // several decode steps in one event
   bool keep_records = true;
   RecorderSpec recorder;
 };
@@ -60,6 +64,7 @@ class Replica final : public sim::engine::Process {
   [[nodiscard]] const Batch& batch() const { return batch_; }
   [[nodiscard]] const ReplicaCounts& counts() const { return counts_; }
   [[nodiscard]] const std::vector<RequestRecord>& records() const { return records_; }
+  [[nodiscard]] const RequestWatch& watch() const { return watch_; }
   [[nodiscard]] Recorder& recorder() { return recorder_; }
   [[nodiscard]] const Recorder& recorder() const { return recorder_; }
 
@@ -83,12 +88,15 @@ class Replica final : public sim::engine::Process {
   void complete_finished(sim::engine::Context* context, std::int64_t now_ps);
   void announce(sim::engine::Context& context, std::uint32_t request);
   [[nodiscard]] StepInput step_input();
+  [[nodiscard]] StepCost price(const StepInput& input) const;
+  void wait_for_policy(sim::engine::Context& context);
 
   ReplicaSpec spec_;
   const StepTimer& timer_;
   std::unique_ptr<Scheduler> scheduler_;
   Batch batch_;
   Recorder recorder_;
+  RequestWatch watch_;
   std::optional<sim::engine::ChannelId> report_;
   ReplicaCounts counts_;
   std::vector<RequestRecord> records_;
@@ -98,7 +106,7 @@ class Replica final : public sim::engine::Process {
   std::vector<Slot> finished_;
   bool busy_ = false, wake_pending_ = false;
   std::int64_t step_start_ps_ = 0;
-  sim::engine::EventHandle step_end_;
+  sim::engine::EventHandle step_end_, timer_event_;
   // A run of decode steps: ends of all its steps, of which the first run_booked_ are booked and
   // run_length_ will be done (fewer than planned if something arrived).
   std::vector<std::int64_t> ends_;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/serving/request_watch.hpp"
 #include "sim/core/provenance.hpp"
 #include "sim/engine/simulation.hpp"
 
@@ -15,6 +16,8 @@ enum class RequestOutcome : std::uint8_t { completed, rejected, unfinished };
 struct RequestTable {
   std::vector<double> arrival_s, scheduled_s, first_token_s, last_token_s;
   std::vector<std::int32_t> input_tokens, output_tokens, preemptions, replica;
+  std::vector<std::int32_t> tenant, priority;  // empty where no request has either
+  std::vector<double> deadline_s;              // points in time; empty where none has one
   std::vector<RequestOutcome> outcome;
   [[nodiscard]] std::size_t size() const { return arrival_s.size(); }
 };
@@ -31,6 +34,7 @@ struct StepTable {
   std::int64_t kept_every = 1;
   std::vector<double> start_s, duration_s;
   std::vector<std::int32_t> replica, prefill_tokens, decode_sequences, kv_blocks;
+  std::vector<std::int32_t> prefill_sequences, waiting, swapped_blocks;
 };
 
 // Where the time of a step goes, summed over the run, in GPU-seconds of one replica.
@@ -61,8 +65,10 @@ struct ServingResult {
   EnergyAccount energy;
   std::int64_t arrived = 0, completed = 0, rejected = 0, unfinished = 0;
   std::int64_t total_steps = 0, preemptions = 0;
+  std::int64_t recomputed_tokens = 0;                // processed again after preemptions
   std::int64_t input_tokens = 0, output_tokens = 0;  // of completed requests
   double window_start_s = 0, window_end_s = 0;       // measured window
+  std::vector<RequestEvent> watched;                 // of ServingSpec::watch
   std::vector<std::string> conservation_errors;      // empty = every check passed
   // Tables and models the step time rests on, with their weight in it and expected error.
   struct Source {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/llm/memory.hpp"
 #include "models/serving/collect.hpp"
 #include "models/serving/simulate.hpp"
 #include "models/serving/step_model.hpp"
@@ -39,9 +40,8 @@ double expected_seconds(const WorkloadSpec& workload) {
   if (workload.duration) return workload.duration->seconds();
   if (const auto* trace = std::get_if<TraceArrivals>(&workload.arrivals))
     return static_cast<double>(trace->requests->back().arrival_ps) * 1e-12 / trace->rate_scale;
-  if (const auto* poisson = std::get_if<PoissonArrivals>(&workload.arrivals))
-    return static_cast<double>(workload.requests.value_or(1)) / poisson->requests_per_s;
-  return 1.0;
+  const double rate = offered_rate(workload);
+  return rate > 0.0 ? static_cast<double>(workload.requests.value_or(1)) / rate : 1.0;
 }
 
 // Bins of 1, 2 or 5 times a power of ten, at least a millisecond, filling half the grid.
@@ -67,12 +67,21 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const MemoryAccount& memory, c
   replica.admission.request_blocks = memory.kv_blocks;  // a request lives on one rank
   replica.admission.watermark_blocks = static_cast<std::int32_t>(
       std::llround(d.engine.kv_watermark * static_cast<double>(replica.kv_blocks)));
-  replica.admission.reserve_output = d.engine.kv_reserve_output;
+  replica.admission.reserve_output = reserved_output(d.batching.policy, d.engine.kv_reserve_output);
+  const double block_bytes =
+      llm::kv_bytes_per_token_per_gpu(d.model, d.layout, d.precision) * d.engine.kv_block_tokens;
+  if (d.batching.swap_bytes > 0 && block_bytes > 0) {
+    replica.admission.swap_blocks =
+        static_cast<std::int64_t>(d.batching.swap_bytes / block_bytes) * ranks;
+    replica.swap_block_s = block_bytes / d.node.gpu.pcie_bandwidth.value() / ranks;
+  }
+  replica.seed = spec.seed;
+  replica.watch = spec.watch;
   replica.block_tokens = d.engine.kv_block_tokens;
   replica.first_chunk_tokens =
       d.engine.first_token_at_once ? 1 : std::max(1, d.engine.stream_interval);
   replica.response_delay = hops.response;
-  replica.decode_runs = spec.decode_runs;
+  replica.decode_runs = spec.decode_runs && spec.watch < 0;  // a watched run shows every step
   replica.keep_records = spec.record_requests;
   replica.recorder.gpu = d.node.gpu;
   replica.recorder.power = d.power;

@@ -83,7 +83,10 @@ void read_figures(const YamlNode& node, EngineSpec& spec) {
     if (const auto value = node.optional<Seconds>(key)) out = value->value;
   };
   if (const auto policy = node.optional_choice<std::string>(
-          "policy", {{"chunked_prefill", "chunked_prefill"}, {"prefill_first", "prefill_first"}})) {
+          "policy", {{"chunked_prefill", "chunked_prefill"},
+                     {"prefill_first", "prefill_first"},
+                     {"prefill_first_whole", "prefill_first_whole"},
+                     {"continuous", "continuous"}})) {
     spec.default_policy = *policy;
   }
   number("max_tokens", spec.default_max_tokens);

@@ -68,6 +68,7 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   const YamlNode root = yaml.root();
   Scenario scenario;
   scenario.file = file;
+  scenario.overrides = overrides;
   scenario.input_hashes[file.string()] = hash_text(yaml.text());
   const LoadContext context{yaml, catalogue, file.parent_path(), scenario.input_hashes};
 

@@ -17,10 +17,7 @@ using models::hardware::Processor;
 using models::llm::Layout;
 using models::llm::ModelSpec;
 using models::llm::WeightFormat;
-using models::serving::BatchingPolicy;
-using models::serving::BatchingSpec;
 using models::serving::DeploymentSpec;
-using models::serving::EngineSpec;
 using sim::core::Bytes;
 using sim::core::BytesPerSecond;
 using sim::core::InputError;
@@ -190,24 +187,6 @@ Layout read_layout(const YamlNode& deployment, int gpus_per_node) {
   return layout;
 }
 
-BatchingSpec read_batching(const YamlNode& deployment, const EngineSpec& engine) {
-  const YamlNode node = deployment.child("batching");
-  const std::string card = "card " + engine.name;
-  BatchingSpec batching;
-  const auto policy = node.optional_choice<BatchingPolicy>(
-      "policy", {{"chunked_prefill", BatchingPolicy::chunked_prefill},
-                 {"prefill_first", BatchingPolicy::prefill_first}});
-  batching.policy =
-      policy.value_or(engine.default_policy == "prefill_first" ? BatchingPolicy::prefill_first
-                                                               : BatchingPolicy::chunked_prefill);
-  if (!policy) node.resolve("policy", engine.default_policy, card);
-  batching.max_tokens =
-      node.value_or<int>("max_tokens", engine.default_max_tokens, {1, 100'000'000}, card);
-  batching.max_sequences =
-      node.value_or<int>("max_sequences", engine.default_max_sequences, {1, 1'000'000}, card);
-  return batching;
-}
-
 // Nodes that `replicas` copies take; a replica does not straddle nodes that it could avoid.
 std::int64_t nodes_needed(const DeploymentSpec& deployment) {
   const int each = deployment.layout.gpus();
@@ -254,7 +233,7 @@ DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context)
     node.any_child("prefix_caching")
         .error("no workload here says which prompts share a prefix; set prefix_caching: false");
   }
-  deployment.batching = read_batching(node, deployment.engine);
+  deployment.batching = read_batching(node, context, deployment);
   return deployment;
 }
 

@@ -45,12 +45,24 @@ Json one_of(const std::string& what, const std::vector<Named>& words) {
   return json;
 }
 
+// One of the words, or a text that the pattern matches.
+Json name_or_path(const std::string& what, const std::vector<Named>& words,
+                  const std::string& path) {
+  Json names = {{"type", "string"}};
+  for (const Named& word : words) names["enum"].push_back(word.name);
+  return {{"description", what}, {"anyOf", {names, {{"type", "string"}, {"pattern", path}}}}};
+}
+
 Json map_of(const std::string& what, const Json& properties,
             const std::vector<std::string>& required = {}) {
   Json json = {{"type", "object"}, {"description", what}, {"additionalProperties", false}};
   if (!required.empty()) json["required"] = required;
   json["properties"] = properties;
   return json;
+}
+
+Json list_of(const std::string& what, const Json& item) {
+  return {{"type", "array"}, {"description", what}, {"items", item}};
 }
 
 Json hardware() {
@@ -81,11 +93,21 @@ Json deployment() {
        {"redundant_experts", integer("extra copies of hot experts over the expert ranks", 0)},
        {"all_to_all", boolean("experts exchange tokens by dispatch and combine (DeepEP)")},
        {"uneven_stages", boolean("pipeline stages may differ by one layer")}});
-  const Json batching =
-      map_of("continuous batching",
-             {{"policy", one_of("which work a step takes first", batching_policies())},
-              {"max_tokens", integer("new tokens a step")},
-              {"max_sequences", integer("sequences running at once")}});
+  const Json batching = map_of(
+      "continuous batching",
+      {{"policy", name_or_path("which work a step takes first", batching_policies(), "^.*[/.].*$")},
+       {"max_tokens", integer("new tokens a step")},
+       {"max_sequences", integer("sequences running at once")},
+       {"swap_space",
+        quantity(Dimension::bytes, "host memory a GPU for the KV of preempted requests")},
+       {"timeout", quantity(Dimension::seconds, "dynamic: longest wait for a full batch")},
+       {"length_error", ratio("shortest_job_first, least_slack: log-normal sigma of "
+                              "predicted output lengths")},
+       {"quantum", integer("multilevel_feedback: tokens of the first level")},
+       {"levels", integer("multilevel_feedback: how many")},
+       {"prompt_weight", ratio("fair: service of a prompt token")},
+       {"output_weight", ratio("fair: service of an output token")},
+       {"token_time", quantity(Dimension::seconds, "least_slack: time an output token takes")}});
   return map_of("how the model is spread and run",
                 {{"weights", text("format of the weights: fp8, bf16, fp16, fp8_block, int8_wo, "
                                   "int4_wo, nvfp4 or mxfp4; the checkpoint's if left out")},
@@ -100,12 +122,47 @@ Json deployment() {
 }
 
 Json workload() {
-  const Json arrivals =
-      map_of("exactly one of trace, poisson, closed_loop",
-             {{"trace", text("catalogue name, or path of a CSV file")},
-              {"rate_scale", ratio("arrivals of the trace come this many times as fast")},
-              {"poisson", quantity(Dimension::hertz, "mean arrival rate")},
-              {"closed_loop", integer("requests in flight; the next is sent as one ends")}});
+  const Json state = map_of("a state",
+                            {{"rate", quantity(Dimension::hertz, "arrivals in it")},
+                             {"dwell", quantity(Dimension::seconds, "mean stay")}},
+                            {"rate", "dwell"});
+  const Json arrivals = map_of(
+      "exactly one of trace, poisson, gamma, weibull, deterministic, mmpp, clients, "
+      "closed_loop, sessions",
+      {{"trace", text("catalogue name, or path of a trace file")},
+       {"rate_scale", ratio("arrivals come this many times as fast")},
+       {"poisson", quantity(Dimension::hertz, "mean arrival rate")},
+       {"gamma", quantity(Dimension::hertz, "mean arrival rate, gamma-distributed gaps")},
+       {"weibull", quantity(Dimension::hertz, "mean arrival rate, Weibull gaps")},
+       {"cv", ratio("of gamma and weibull: deviation of the gaps over their mean")},
+       {"deterministic", quantity(Dimension::hertz, "arrival rate, all gaps equal")},
+       {"mmpp", list_of("Poisson whose rate changes at random", state)},
+       {"clients", text("client pool: catalogue name, or path of a file or folder")},
+       {"from", quantity(Dimension::seconds, "of the pool's day: where to start")},
+       {"closed_loop", integer("requests in flight; the next is sent as one ends")},
+       {"sessions", quantity(Dimension::hertz, "conversations that begin")},
+       {"turns", ratio("of a conversation, mean")},
+       {"think_time",
+        quantity(Dimension::seconds, "closed_loop, sessions: mean pause after an answer")}});
+  const Json point = map_of(
+      "a point", {{"at", quantity(Dimension::seconds, "when")}, {"factor", ratio("on the rate")}},
+      {"at", "factor"});
+  const Json profile = map_of("rate of random arrivals over time; one of hours, ramp_to, points",
+                              {{"hours",
+                                {{"type", "array"},
+                                 {"description", "24 levels of a day, scaled to a mean of 1"},
+                                 {"items", ratio("level")}}},
+                               {"ramp_to", ratio("factor at the ramp's end; it stays")},
+                               {"over", quantity(Dimension::seconds, "length of the ramp")},
+                               {"points", list_of("factors, linear in between", point)},
+                               {"period", quantity(Dimension::seconds, "points repeat after it")}});
+  const Json request_class =
+      map_of("a kind of request; a request's tenant is the number of its class",
+             {{"name", text("for reports")},
+              {"share", ratio("of requests, relative to the others")},
+              {"priority", integer("lower is more urgent", 0)},
+              {"deadline", quantity(Dimension::seconds, "after arrival")}},
+             {"name"});
   const auto length = [](const std::string& what) {
     return map_of(
         what,
@@ -114,16 +171,23 @@ Json workload() {
           ratio("lengths are uniform between this share of tokens and tokens; 1 is fixed")}},
         {"tokens"});
   };
-  return map_of("requests",
-                {{"arrivals", arrivals},
-                 {"input", length("prompt length, for arrivals other than a trace")},
-                 {"output", length("output length, for arrivals other than a trace")},
-                 {"duration", quantity(Dimension::seconds, "arrivals stop here, the run drains")},
-                 {"requests", integer("arrivals stop after so many")},
-                 {"warmup", quantity(Dimension::seconds, "earlier arrivals are not counted")},
-                 {"over_context", one_of("requests longer than the model's context",
-                                         {{"reject", ""}, {"truncate", ""}})}},
-                {"arrivals"});
+  return map_of(
+      "requests",
+      {{"arrivals", arrivals},
+       {"input", length("prompt length, for arrivals other than a trace")},
+       {"output", length("output length, for arrivals other than a trace")},
+       {"lengths", map_of("pairs of lengths to draw from, instead of input and output",
+                          {{"trace", text("catalogue name, or path of a file")}}, {"trace"})},
+       {"input_scale", ratio("prompts are this many times as long")},
+       {"output_scale", ratio("outputs are this many times as long")},
+       {"profile", profile},
+       {"classes", list_of("kinds of requests", request_class)},
+       {"duration", quantity(Dimension::seconds, "arrivals stop here, the run drains")},
+       {"requests", integer("arrivals stop after so many")},
+       {"warmup", quantity(Dimension::seconds, "earlier arrivals are not counted")},
+       {"over_context",
+        one_of("requests longer than the model's context", {{"reject", ""}, {"truncate", ""}})}},
+      {"arrivals"});
 }
 
 Json cost() {
