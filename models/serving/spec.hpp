@@ -21,6 +21,14 @@ using sim::core::Duration;
 
 enum class MemoryRule { by_engine, whole, static_pool, free_memory };
 
+// Kernels inside a running engine against the same kernels timed alone: engines fuse, tune and
+// overlap. Shares of what a kernel takes above its limit (memory, arithmetic, wire) that are left;
+// 1 = as measured alone. Fitted on served rows (validation/serving), the same for every model.
+struct InSitu {
+  double gemm = 1.0, attention = 1.0, experts = 1.0, communication = 1.0;
+  double elementwise = 1.0;  // share of element-wise time left after fusion
+};
+
 // Overheads that a real engine pays; few, explicit, from the engine's card with a source.
 struct EngineSpec {
   std::string name;  // catalogue name, e.g. sglang-0.5.9
@@ -50,6 +58,7 @@ struct EngineSpec {
   std::vector<int>
       graph_batches;         // CUDA-graph capture sizes (decode batch is padded up); empty = none
   double expert_skew = 0.0;  // power-law exponent of routed traffic, when the scenario has none
+  InSitu in_situ;
 };
 
 struct DeploymentSpec {

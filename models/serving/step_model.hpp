@@ -10,6 +10,7 @@
 #include "models/serving/result.hpp"
 #include "models/serving/spec.hpp"
 #include "models/serving/step_table.hpp"
+#include "models/serving/step_tables.hpp"
 #include "models/serving/step_timer.hpp"
 
 namespace foretoken::models::serving {
@@ -18,6 +19,8 @@ class StepModel final : public StepTimer {
  public:
   StepModel(const DeploymentSpec& deployment,
             std::shared_ptr<const kernels::Calibration> calibration);
+  // Over tables that other models share; their axes must reach as far as this deployment's batches.
+  StepModel(const DeploymentSpec& deployment, std::shared_ptr<const StepTables> tables);
 
   [[nodiscard]] StepCost cost(const StepInput& step) const override;
   void decode_run(std::int32_t batch, std::int64_t context,
@@ -39,10 +42,8 @@ class StepModel final : public StepTimer {
     double row, column;
     [[nodiscard]] double at(std::size_t field) const;
   };
-  [[nodiscard]] Cell sum(const std::vector<llm::Operator>& operators) const;
-  [[nodiscard]] static Cell::Field family_of(const llm::OperatorShape& shape);
+  [[nodiscard]] Cell corrected(const RawCell& raw) const;
   [[nodiscard]] std::vector<llm::Operator> typical_operators(const RunTotals& run) const;
-  [[nodiscard]] double peak(const llm::OperatorShape& shape) const;
   [[nodiscard]] std::int32_t padded(std::int32_t batch) const;
   [[nodiscard]] Tokens tokens_of(const StepInput& step) const;
   [[nodiscard]] double per_rank(double total) const;
@@ -56,20 +57,10 @@ class StepModel final : public StepTimer {
   [[nodiscard]] double throttled(const Cell& cell) const;
   [[nodiscard]] double host_seconds(std::int32_t sequences, bool prefill) const;
 
-  [[nodiscard]] std::vector<llm::Operator> dense_operators(std::int64_t tokens,
-                                                           std::int64_t group) const;
-  [[nodiscard]] Cell fill_dense(std::size_t index) const;
-  [[nodiscard]] Cell fill_group(std::size_t index) const;
-  [[nodiscard]] Cell fill_head(std::size_t index) const;
-  [[nodiscard]] Cell fill_decode(std::size_t index) const;
-  [[nodiscard]] Cell fill_prefill(std::size_t index) const;
-
   DeploymentSpec deployment_;
-  kernels::KernelModel kernels_;
+  std::shared_ptr<const StepTables> tables_;
   double streams_;  // attention ranks x micro-batches in flight: what a step's work is spread over
-  LogAxis<4> token_axis_, group_axis_;
-  LogAxis<3> batch_axis_, chunk_axis_;
-  LogAxis<2> context_axis_, prior_axis_;
+  std::size_t contexts_, priors_;  // nodes
   LazyCells dense_, group_, head_, decode_, prefill_;
 };
 
