@@ -244,6 +244,8 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   m.closed_loop = std::holds_alternative<models::serving::ClosedLoopArrivals>(
       scenario.serving.workload.arrivals);
 
+  if (!m.closed_loop)
+    m.saturation = saturation_of(result.requests, window.start_s, result.window_end_s);
   const RequestLatencies requests = collect_latencies(result.requests, window, m);
   count_work(result, window, m);
   account_series(result, window, m);

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/saturation.hpp"
 #include "models/cost/cost.hpp"
 #include "models/serving/result.hpp"
 #include "scenarios/loader/scenario.hpp"
@@ -87,6 +88,7 @@ struct Metrics {
   int gpus = 0, nodes = 0;
   double window_s = 0;
   bool closed_loop = false;
+  Saturation saturation;                                                 // of open arrivals
   std::size_t arrived = 0, completed = 0, rejected = 0, unfinished = 0;  // arrived in the window
   std::size_t finished_in_window = 0;                                    // throughput counts these
   std::int64_t input_tokens = 0, output_tokens = 0;                      // of finished_in_window

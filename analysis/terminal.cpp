@@ -268,6 +268,8 @@ std::string terminal_answer(const Scenario& scenario, const ServingResult& resul
   Answer out(options.color);
   out.line(clip(printable(scenario.name), kColumns));
   out.line(painted(verdict_sentence(m), verdict_colour(m), options.color));
+  if (m.saturation.saturated)
+    out.line(painted(saturation_sentence(m.saturation), kRed, options.color));
   out.blank();
   put_head(out, scenario, result, m);
   out.blank();

@@ -97,7 +97,7 @@ BatchingSpec read_batching(const YamlNode& deployment, const LoadContext& contex
       node.value_or<int>("max_tokens", d.engine.default_max_tokens, {1, 100'000'000}, card);
   batching.max_sequences =
       node.value_or<int>("max_sequences", d.engine.default_max_sequences, {1, 1'000'000}, card);
-  batching.swap_bytes = node.value_or<Bytes>("swap_space", Bytes(0)).value();
+  batching.swap_bytes = node.value_or<Bytes>("swap_space", Bytes(d.batching.swap_bytes)).value();
   if (batching.swap_bytes > 0 && d.node.gpus > 0 && d.node.gpu.pcie_bandwidth.value() <= 0)
     node.any_child("swap_space")
         .error(fmt::format("card {} gives no pcie_bandwidth to swap over", d.node.gpu.name));

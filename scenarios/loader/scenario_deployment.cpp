@@ -4,6 +4,7 @@
 
 #include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/content_hash.hpp"
+#include "scenarios/loader/engine_args.hpp"
 #include "scenarios/loader/model_config.hpp"
 #include "scenarios/loader/quantity.hpp"
 #include "scenarios/loader/scenario_parts.hpp"
@@ -18,6 +19,7 @@ using models::llm::Layout;
 using models::llm::ModelSpec;
 using models::llm::WeightFormat;
 using models::serving::DeploymentSpec;
+using models::serving::EngineSpec;
 using sim::core::Bytes;
 using sim::core::BytesPerSecond;
 using sim::core::InputError;
@@ -208,6 +210,68 @@ void LoadContext::hash(const std::filesystem::path& input) const {
   input_hashes[outside ? input.string() : inside.string()] = hash_file(input);
 }
 
+namespace {
+
+// What a flag and a key of the scenario both may set; said twice, one would be ignored.
+constexpr std::pair<const char*, const char*> kEither[] = {
+    {"tp", "parallel.tensor"},
+    {"pp", "parallel.pipeline"},
+    {"dp", "parallel.data_attention"},
+    {"dp_attention", "parallel.data_attention"},
+    {"ep", "parallel.expert"},
+    {"ep_all", "parallel.expert"},
+    {"all_to_all", "parallel.all_to_all"},
+    {"redundant_experts", "parallel.redundant_experts"},
+    {"dp", "replicas"},
+    {"max_tokens", "batching.max_tokens"},
+    {"max_sequences", "batching.max_sequences"},
+    {"policy", "batching.policy"},
+    {"swap_gib", "batching.swap_space"},
+    {"weights", "weights"},
+    {"weights_dtype", "weights"},
+    {"kv_cache", "kv_cache"},
+};
+
+EngineArgs read_engine_args(const YamlNode& node, const LoadContext& context,
+                            const EngineSpec& engine) {
+  EngineArgs args;
+  if (!node.has("engine_args")) return args;
+  const auto text = node.required<std::string>("engine_args");
+  const YamlNode place = node.any_child("engine_args");
+  if (text.empty() || engine.tables.engine.empty()) return args;
+  const std::string name = engine.name.substr(0, engine.name.find('-'));
+  try {
+    args = parse_engine_args(text, name, context.catalogue);
+  } catch (const InputError& error) {
+    for (const auto& problem : error.diagnostics()) place.error(problem.message);
+    return {};
+  }
+  for (const std::string& ignored : args.ignored) place.warning(ignored);
+  for (const auto& [flag, path] : kEither) {
+    const std::string_view key = path;
+    const std::size_t dot = key.find('.');
+    const YamlNode owner = dot == key.npos ? node : node.child(key.substr(0, dot));
+    const std::string_view last = dot == key.npos ? key : key.substr(dot + 1);
+    if (args.find(flag) != nullptr && owner.has(last))
+      owner.error_at_key(last, fmt::format("{} of engine_args sets this too; give one of them",
+                                           args.find(flag)->flag));
+  }
+  return args;
+}
+
+// Runs `apply` and notes at engine_args what it refuses.
+template <class Apply>
+void at_engine_args(const YamlNode& node, const Apply& apply) {
+  try {
+    apply();
+  } catch (const InputError& error) {
+    for (const auto& problem : error.diagnostics())
+      node.any_child("engine_args").error(problem.message);
+  }
+}
+
+}  // namespace
+
 DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context) {
   DeploymentSpec deployment;
   deployment.model = read_model(root, context);
@@ -219,9 +283,12 @@ DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context)
   }
   read_hardware(root, context, deployment);
   const YamlNode node = root.child("deployment");
+  const EngineArgs args = read_engine_args(node, context, deployment.engine);
+  at_engine_args(node, [&] { apply_to_engine(args, deployment); });
   read_precision(node, deployment);
   deployment.layout = read_layout(node, deployment.node.gpus);
   deployment.replicas = node.value_or<int>("replicas", 1, {1, kMaxGpus});
+  at_engine_args(node, [&] { apply_to_layout(args, deployment); });
   const auto router = node.optional_choice<std::string>(
       "router", {{"round_robin", "round_robin"}, {"least_requests", "least_requests"}});
   if (router) deployment.router = *router;

@@ -112,6 +112,7 @@ Json deployment() {
                 {{"weights", text("format of the weights: fp8, bf16, fp16, fp8_block, int8_wo, "
                                   "int4_wo, nvfp4 or mxfp4; the checkpoint's if left out")},
                  {"kv_cache", text("format of the KV cache: bf16, fp16 or fp8")},
+                 {"engine_args", text("the engine's own command line, e.g. --tp-size 8")},
                  {"parallel", parallel},
                  {"replicas", integer("independent copies behind one router")},
                  {"router", one_of("which replica takes a request", routers())},

@@ -39,9 +39,17 @@ const json& property(const json& schema, const std::string& path) {
   return *at;
 }
 
-// slo.0 -> slo
+// slo.0 -> slo, workload.classes.1.name -> workload.classes: the schema's leaves are whole lists
 std::string without_index(const std::string& path) {
-  return path.rfind("slo.", 0) == 0 ? "slo" : path;
+  for (std::size_t dot = path.find('.'); dot != path.npos; dot = path.find('.', dot + 1))
+    if (std::isdigit(static_cast<unsigned char>(path[dot + 1])) != 0) return path.substr(0, dot);
+  return path;
+}
+
+std::string with(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
 }
 
 std::set<std::string> resolved_keys(const Scenario& scenario) {
@@ -91,7 +99,7 @@ TEST_CASE("every key of the schema is read by the loader") {
   const std::string lengths =
       "  input: {tokens: 100, low_fraction: 50%}\n  output: {tokens: 10, low_fraction: 1}\n";
   // Alternatives of one thing cannot stand in one file.
-  const std::vector<std::string> files = {
+  std::vector<std::string> files = {
       head + "workload:\n  arrivals: {poisson: 1/s}\n" + lengths +
           "  duration: 1h\n  requests: 100\n  warmup: 1min\n  over_context: truncate\n"
           "cost: {prices: list, currency: USD, cny_per_usd: 7.1, node_price: 300000USD,\n"
@@ -101,8 +109,40 @@ TEST_CASE("every key of the schema is read by the loader") {
       head +
           "workload:\n  arrivals: {trace: azure-llm-2023-code, rate_scale: 2}\n"
           "cost: {rent: three-year}\n"};
+  const std::string tail = "cost: {rent: three-year}\n";
+  const std::string drawn = "workload:\n  requests: 100\n" + lengths;
+  for (const char* arrivals :
+       {"{gamma: 1/s, cv: 2}", "{weibull: 1/s, cv: 2}", "{deterministic: 1/s}",
+        "{mmpp: [{rate: 2/s, dwell: 1s}, {rate: 0/s, dwell: 9s}]}",
+        "{sessions: 1/s, turns: 3, think_time: 5s}"})
+    files.push_back(head + drawn + "  arrivals: " + arrivals + "\n" + tail);
+  files.push_back(head +
+                  "workload:\n  requests: 9\n  arrivals: {clients: servegen-deepseek-r1, "
+                  "from: 8h}\n" +
+                  tail);
+  files.push_back(head +
+                  "workload:\n  requests: 9\n  arrivals: {poisson: 1/s}\n  lengths: {trace: "
+                  "azure-llm-2023-code}\n  classes: [{name: a, share: 2, priority: 1, "
+                  "deadline: 5s}]\n  profile: {points: [{at: 0s, factor: 1}], period: 1h}\n" +
+                  tail);
+  std::string hours = "1";
+  for (int i = 1; i < 24; ++i) hours += ", 1";
+  for (const std::string& profile :
+       {"{hours: [" + hours + "]}", std::string("{ramp_to: 2, over: 1h}")})
+    files.push_back(head + drawn + "  arrivals: {poisson: 1/s}\n  profile: " + profile + "\n" +
+                    tail);
+  const std::string policy = "policy: prefill_first";
+  for (const char* one : {"policy: dynamic, timeout: 5ms, swap_space: 4GiB",
+                          "policy: shortest_job_first, length_error: 0.5",
+                          "policy: multilevel_feedback, quantum: 100, levels: 4",
+                          "policy: fair, prompt_weight: 1, output_weight: 3",
+                          "policy: least_slack, token_time: 30ms"})
+    files.push_back(with(head, policy, one) + drawn + "  arrivals: {poisson: 1/s}\n" + tail);
+  files.push_back(with(head, "  replicas: 1\n", "  engine_args: --stream-interval 4\n") + drawn +
+                  "  arrivals: {poisson: 1/s}\n" + tail);
   std::set<std::string> read;
   for (const std::string& text : files) {
+    INFO(text);
     read.merge(resolved_keys(load_scenario(folder.write("s.yaml", text), Catalogue(kRoot))));
   }
   CHECK(read == leaves(json::parse(json_schema())));
