@@ -77,12 +77,12 @@ std::optional<scenarios::loader::Scenario> load_again(const Json& manifest, cons
                                                       std::string& why) {
   std::vector<std::string> overrides;
   if (manifest.contains("overrides")) overrides = manifest["overrides"];
-  const fs::path here = fs::current_path();
+  const fs::path here = fs::current_path(), root = fs::absolute(home);
   try {
     // Paths in --set count from where the run was started.
     if (manifest.contains("directory")) fs::current_path(manifest["directory"].get<std::string>());
     auto scenario = scenarios::loader::load_scenario(manifest["scenario"].get<std::string>(),
-                                                     scenarios::loader::Catalogue(home), overrides);
+                                                     scenarios::loader::Catalogue(root), overrides);
     fs::current_path(here);
     const std::string hash = fmt::format("fnv1a64:{:016x}", scenario_hash(scenario));
     if (hash == manifest["scenario_hash"]) return scenario;

@@ -93,11 +93,12 @@ void FrontEnd::read_ahead(Context& context) {
     pending_ = open_->next();
   }
   if (!pending_) {
-    context.promise(Time::never(), needs_feedback());
+    if (!sessions_) context.promise(Time::never(), needs_feedback());
     return;
   }
   context.schedule(Duration::picoseconds(pending_->arrival_ps - now_ps), kArrival);
-  context.promise(Time::from_ps(pending_->arrival_ps), needs_feedback());
+  // A turn may be due before the next conversation begins.
+  if (!sessions_) context.promise(Time::from_ps(pending_->arrival_ps), needs_feedback());
 }
 
 void FrontEnd::send_closed(Context& context) {
@@ -137,6 +138,7 @@ bool FrontEnd::issue(Context& context, const TraceRequest& asked, std::int32_t t
   message.output = lengths.output;
   message.tenant = request.tenant;
   message.priority = request.priority;
+  message.session = request.session;
   message.arrival_ps = request.arrival_ps;
   if (request.deadline_ps >= 0) message.deadline_ps = request.arrival_ps + request.deadline_ps;
   const Duration ahead = Duration::picoseconds(request.arrival_ps - context.now().ps());

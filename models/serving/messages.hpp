@@ -18,7 +18,7 @@ enum MessageKind : std::uint32_t {
 struct RequestMessage {
   std::uint32_t request = 0;
   std::int32_t input = 0, output = 0;
-  std::int32_t tenant = 0, priority = 0;
+  std::int32_t tenant = 0, priority = 0, session = -1;
   std::int64_t arrival_ps = 0;
   std::int64_t deadline_ps = -1;  // point in time; -1 = none
 };

@@ -61,17 +61,13 @@ class EngineView final : public policy::Engine {
   bool prefill(policy::Id id, std::int32_t tokens) override {
     const Sequence& s = known(id);
     const std::int64_t kept = plan_.decode ? batch_.decode_blocks() : 0;
-    if (tokens < 0 || tokens > std::min({left_, budget_.chunk, prompt_left(s)}) || planned(id))
+    if (tokens <= 0 || tokens > std::min({left_, budget_.chunk, prompt_left(s)}) || planned(id))
       return false;
     if (s.state == SequenceState::prefilling) {
-      if (tokens == 0 || !batch_.extend(id, tokens, kept)) return false;
+      if (!batch_.extend(id, tokens, kept)) return false;
       plan_.chunks.push_back({id, tokens});
     } else {
-      const bool back = s.swapped && prompt_left(s) == 0;  // its KV comes back and it decodes
-      // It would decode in a step whose decodes have been counted.
-      if (s.state != SequenceState::waiting || (tokens == 0 && !back) || (back && plan_.decode) ||
-          !batch_.can_admit(id, tokens, kept))
-        return false;
+      if (s.state != SequenceState::waiting || !batch_.can_admit(id, tokens, kept)) return false;
       take(batch_, id, tokens, now_ps_, plan_);
     }
     left_ -= tokens;

@@ -35,7 +35,9 @@ class PromptSteps : public Scheduler {
       const Slot slot = batch.waiting().front();
       const std::int32_t tokens = piece(batch, slot, left, plan);
       if (tokens == 0 && prompt_left(batch.sequence(slot)) > 0) return;
-      if (!batch.can_admit(slot, tokens, keep_free)) return;
+      // Who comes back from host memory to decode must not throw out who decodes.
+      const std::int64_t kept = batch.sequence(slot).swapped ? batch.decode_blocks() : keep_free;
+      if (!batch.can_admit(slot, tokens, kept)) return;
       take(batch, slot, tokens, now_ps, plan);
       left -= tokens;
     }

@@ -39,8 +39,9 @@ void ChunkedPrefill::plan(Batch& batch, std::int64_t now_ps, StepPlan& plan) {
   if (!preempted) admit(batch, now_ps, plan, left);
   preempted |= batch.preemptions() != before;
   plan.decode = !batch.decoding().empty();
-  const bool settled =
-      batch.waiting().empty() || order_is_fixed() || batch.running() >= batch.max_sequences();
+  // In a full batch who is next does not matter, unless someone gives way.
+  const bool full = !preempts() && batch.running() >= batch.max_sequences();
+  const bool settled = batch.waiting().empty() || order_is_fixed() || full;
   plan.steady = plan.decode && plan.chunks.empty() && !preempted && settled;
 }
 

@@ -101,6 +101,8 @@ BatchingSpec read_batching(const YamlNode& deployment, const LoadContext& contex
   if (batching.swap_bytes > 0 && d.node.gpus > 0 && d.node.gpu.pcie_bandwidth.value() <= 0)
     node.any_child("swap_space")
         .error(fmt::format("card {} gives no pcie_bandwidth to swap over", d.node.gpu.name));
+  if (batching.swap_bytes > 0 && batching.plugin)
+    node.error_at_key("swap_space", "a policy library has no host memory to swap to; remove this");
   read_parameters(node, batching);
   return batching;
 }

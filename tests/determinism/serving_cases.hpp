@@ -36,6 +36,24 @@ inline std::vector<Case> serving_cases() {
   closed.deployment.engine.client_s = 0.01;
   closed.deployment.batching.policy = BatchingPolicy::prefill_first;
   cases.push_back({"closed loop", closed});
+  // Conversations: turns follow answers, and the queue is by tenant.
+  ServingSpec talk = open;
+  talk.workload.arrivals = SessionArrivals{6.0, 4.0, 0.7};
+  talk.workload.input = {0.1, 60};
+  talk.workload.requests = 2'000;
+  talk.workload.classes = {{"a", 2.0, 0, -1}, {"b", 1.0, 1, 2'000'000'000'000}};
+  talk.deployment.batching.policy = BatchingPolicy::fair;
+  cases.push_back({"conversations", talk});
+  // Who is less urgent waits in host memory.
+  ServingSpec urgent = open;
+  urgent.workload.arrivals = ModulatedArrivals{{{80.0, 5.0}, {2.0, 20.0}}};
+  urgent.workload.classes = talk.workload.classes;
+  urgent.deployment.batching.policy = BatchingPolicy::priority;
+  urgent.deployment.model.layers = 1;
+  urgent.deployment.model.attention.kv_heads = urgent.deployment.model.attention.heads = 1;
+  urgent.deployment.model.attention.head_dim = 1;
+  urgent.deployment.batching.swap_bytes = 800.0;
+  cases.push_back({"priority with swapping", urgent});
   for (Case& c : cases) {
     c.spec.deployment.nodes = 1;
     c.spec.deployment.node.gpus = 8;
@@ -79,8 +97,8 @@ inline std::uint64_t digest(const ServingResult& r) {
        {&r.series.running, &r.series.waiting, &r.series.kv_used_fraction, &r.series.batch_tokens,
         &r.series.gpu_watts, &r.series.output_tokens_per_s, &r.steps.start_s, &r.steps.duration_s})
     d.add(*column);
-  for (const auto* column :
-       {&r.steps.replica, &r.steps.prefill_tokens, &r.steps.decode_sequences, &r.steps.kv_blocks})
+  for (const auto* column : {&r.steps.replica, &r.steps.prefill_tokens, &r.steps.decode_sequences,
+                             &r.steps.kv_blocks, &r.steps.waiting, &r.steps.swapped_blocks})
     d.add(*column);
   d.add(r.time);
   for (const double x : {r.energy.gpu_j, r.energy.server_j, r.energy.mean_gpu_watts,

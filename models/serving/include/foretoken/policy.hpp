@@ -76,7 +76,7 @@ class Engine {
   // `tokens` of a waiting or prefilling request's prompt are processed in this step; it leaves the
   // queue if it waited. False, and nothing is planned, if that breaks a limit.
   virtual bool prefill(Id id, std::int32_t tokens) = 0;
-  // A running request goes back to the queue and starts over (or comes back from host memory).
+  // A running request goes back to the queue and starts over.
   // False if it is not running or already part of this step's plan.
   virtual bool preempt(Id id) = 0;
   // Ask again at this time if nothing happens before.
