@@ -88,6 +88,10 @@ void FrontEnd::read_ahead(Context& context) {
   const std::int64_t now_ps = context.now().ps();
   std::size_t left = needs_feedback() ? 0 : kAheadPerReplica * replicas_.size();
   while (pending_ && (pending_->arrival_ps == now_ps || left > 0)) {
+    if (sessions_ && arrivals_over(pending_->arrival_ps)) {
+      pending_.reset();
+      break;
+    }
     if (pending_->arrival_ps != now_ps) --left;
     issue(context, *pending_);
     pending_ = open_->next();

@@ -284,6 +284,9 @@ void apply_to_engine(const EngineArgs& args, DeploymentSpec& d) {
   if (const auto* share = args.find("memory_fraction"))
     need(engine.memory_fraction > 0.0 && engine.memory_fraction <= 1.0, *share,
          "must be above 0 and at most 1");
+  engine.kv_reserve_output = std::clamp(
+      args.number("reserve_output", engine.kv_reserve_output) * args.number("reserve_scale", 1.0),
+      0.0, 1.0);
   if (args.find("graphs") != nullptr) engine.graph_batches.clear();
   const int graph_max = positive(args, "graph_max", 0);
   if (graph_max > 0) std::erase_if(engine.graph_batches, [&](int b) { return b > graph_max; });

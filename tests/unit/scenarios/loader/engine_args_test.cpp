@@ -79,6 +79,10 @@ TEST_CASE("Switches can be switched off, quotes keep words together, _ is -") {
   CHECK(apply("vllm", "--enforce-eager").engine.graph_batches.empty());
   CHECK(apply("vllm", "--max_num_seqs 7 --speculative-config '{\"method\": \"mtp\"}'")
             .engine.default_max_sequences == 7);
+  CHECK(apply("trtllm", "--capacity_scheduler_policy MAX_UTILIZATION").engine.kv_reserve_output ==
+        0);
+  CHECK(apply("sglang", "--schedule-conservativeness 0.5").engine.kv_reserve_output ==
+        Approx(0.05));
   CHECK(apply("sglang", "--chunked-prefill-size -1").engine.default_policy ==
         "prefill_first_whole");
 }
