@@ -33,6 +33,7 @@ TimeWarp::TimeWarp(const RateProfile& profile) : period_s_(profile.period_s) {
 
 double TimeWarp::advance(double area_s) {
   while (true) {
+    if (area_s <= 0.0) return now_s_;
     const Span& span = spans_[at_];
     const bool endless = std::isinf(span.length_s);
     const double slope = endless ? 0.0 : (span.to - span.from) / span.length_s;
