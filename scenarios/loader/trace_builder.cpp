@@ -117,7 +117,8 @@ Trace TraceBuilder::finish() {
   requests_->shrink_to_fit();
   trace_.requests = requests_;
   if (trace_.left_out > 0)
-    trace_.notes.push_back(fmt::format("{} requests that failed were left out", trace_.left_out));
+    trace_.notes.push_back(fmt::format("{} failed request{} left out", trace_.left_out,
+                                       trace_.left_out == 1 ? "" : "s"));
   return std::move(trace_);
 }
 
