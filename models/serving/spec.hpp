@@ -13,6 +13,9 @@
 #include "models/power/gpu_power.hpp"
 #include "models/serving/batching.hpp"
 #include "models/serving/client_pool.hpp"
+#include "models/serving/cluster.hpp"
+#include "models/serving/expert_parallel.hpp"
+#include "models/serving/speculation.hpp"
 #include "sim/core/time.hpp"
 
 namespace foretoken::models::serving {
@@ -61,7 +64,9 @@ struct EngineSpec {
   InSitu in_situ;
 };
 
+// One pool of equal replicas.
 struct DeploymentSpec {
+  PoolRole role = PoolRole::whole;
   llm::ModelSpec model;
   llm::Precision precision;
   llm::Layout layout;
@@ -71,8 +76,13 @@ struct DeploymentSpec {
   EngineSpec engine;
   BatchingSpec batching;
   double expert_skew = 0.0;
+  ExpertParallelSpec expert_parallel;
+  SpeculationSpec speculation;
   power::PowerModel power;
-  std::string router = "round_robin";  // or least_requests
+  std::string router = "round_robin";  // see router_policies()
+  Duration router_load_age;            // how old the loads are that it goes by
+  std::vector<ServiceStep> schedule;   // ascending; empty: every replica, always
+  AutoscaleSpec autoscale;
 };
 
 struct TraceRequest {
@@ -133,6 +143,7 @@ using Arrivals = std::variant<TraceArrivals, PoissonArrivals, RenewalArrivals, M
 struct LengthSpec {           // for arrivals without lengths of their own
   double low_fraction = 1.0;  // uniform integer in [low_fraction * tokens, tokens]; 1 = fixed
   int tokens = 0;
+  double mean = 0.0, sigma = 0.0;  // mean > 0: log-normal instead, cut at `tokens`
 };
 
 // Factor on the rate of random arrivals over time, linear between points; `period_s` > 0: repeats,
@@ -172,6 +183,8 @@ struct WorkloadSpec {
 
 struct ServingSpec {
   DeploymentSpec deployment;
+  std::vector<DeploymentSpec> pools;  // more of them; a prefill pool is followed by its decode pool
+  ClusterSpec cluster;
   WorkloadSpec workload;
   std::uint64_t seed = 1;
   bool record_requests = true;

@@ -37,9 +37,17 @@ double link_bytes(const llm::CollectiveOp& op) {
   }
 }
 
+// Replaced by the operators of step_wide.cpp.
+bool is_exchange(const llm::Operator& op) {
+  return op.name == "experts.dispatch" || op.name == "experts.combine";
+}
+
 bool is_experts(const llm::Operator& op) { return std::holds_alternative<llm::MoeOp>(op.shape); }
 
-double largest_batch(const DeploymentSpec& d) { return std::max(d.batching.max_sequences, 1); }
+// Guesses are checked as so many more tokens of the batch.
+double largest_batch(const DeploymentSpec& d) {
+  return std::max(d.batching.max_sequences, 1) * (1.0 + d.speculation.guesses());
+}
 double largest_chunk(const DeploymentSpec& d) { return std::max(d.batching.max_tokens, 1); }
 // A decode batch is padded to the next captured graph, and a step may hold both kinds of work.
 double largest_step(const DeploymentSpec& d) {
@@ -63,7 +71,11 @@ StepTables::StepTables(const DeploymentSpec& deployment,
       group_(group_axis_.size()),
       head_(token_axis_.size()),
       decode_(batch_axis_.size() * context_axis_.size()),
-      prefill_(chunk_axis_.size() * prior_axis_.size()) {}
+      prefill_(chunk_axis_.size() * prior_axis_.size()),
+      experts_{
+          {LazyCellsOf<RawCell>(group_axis_.size()), LazyCellsOf<RawCell>(group_axis_.size())}},
+      exchange_{
+          {LazyCellsOf<RawCell>(token_axis_.size()), LazyCellsOf<RawCell>(token_axis_.size())}} {}
 
 Cell::Field StepTables::family_of(const llm::OperatorShape& shape) {
   struct Visitor {
@@ -163,7 +175,8 @@ RawCell StepTables::fill_dense(std::size_t index) const {
   const int ranks = deployment_.layout.data_attention;
   const auto tokens = std::llround(TokenAxis::node(index));
   auto operators = dense_operators(tokens, tokens * ranks);
-  if (ranks > 1) std::erase_if(operators, is_experts);
+  if (ranks > 1 || deployment_.layout.all_to_all) std::erase_if(operators, is_experts);
+  if (deployment_.layout.all_to_all) std::erase_if(operators, is_exchange);
   return sum(operators);
 }
 

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <system_error>
 
+#include "models/serving/router.hpp"
 #include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/model_config.hpp"
 #include "scenarios/loader/quantity.hpp"
@@ -133,9 +134,12 @@ const std::vector<Named>& batching_policies() {
 }
 
 const std::vector<Named>& routers() {
-  static const std::vector<Named> names = {
-      {"round_robin", "requests go to the replicas in turn"},
-      {"least_requests", "a request goes to the replica with the fewest unfinished ones"}};
+  static const std::vector<Named> names = [] {
+    std::vector<Named> list;
+    for (const auto& info : models::serving::router_policies())
+      list.push_back({info.name, info.summary});
+    return list;
+  }();
   return names;
 }
 
