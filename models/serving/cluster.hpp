@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/serving/prefix_cache.hpp"
 #include "sim/core/time.hpp"
 
 namespace foretoken::models::serving {
@@ -89,6 +90,9 @@ struct ClusterSpec {
   double cached_input = 0.0;
   double cache_bytes_per_s = 0.0;  // of one request's read; 0 = takes no time
   double cache_latency_s = 0.0;
+  // Instead of a share: what the workload's prompts have in common, found in tiers of storage that
+  // all replicas reach.
+  std::vector<CacheTierSpec> cache_tiers;
 };
 
 // Why a request ended without all its tokens.

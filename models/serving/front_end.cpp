@@ -46,6 +46,18 @@ FrontEnd::FrontEnd(const ServingSpec& spec, const FrontEndSpec& own, std::vector
   }
   if (const auto* loop = std::get_if<ClosedLoopArrivals>(&workload_.arrivals))
     think_s_ = loop->think_s;
+  if (const auto* trace = std::get_if<TraceArrivals>(&workload_.arrivals)) prefix_ = trace->prefix;
+  if (cluster_.cache_tiers.empty()) return;
+  const double block = own_.kv_bytes_per_token * block_tokens();
+  std::vector<std::int64_t> capacities;
+  for (const CacheTierSpec& tier : cluster_.cache_tiers)
+    capacities.push_back(block > 0 ? static_cast<std::int64_t>(tier.capacity_bytes / block) : 0);
+  cache_.emplace(std::move(capacities));
+}
+
+// Tokens of a block of the cache: those of the trace, where it has any.
+std::int32_t FrontEnd::block_tokens() const {
+  return prefix_ ? prefix_->block_tokens : own_.cache_block_tokens;
 }
 
 // Without any of these, whom a request goes to and when is known from the start.
@@ -241,14 +253,41 @@ bool FrontEnd::issue(Context& context, const TraceRequest& asked, std::int32_t t
     return false;
   }
   counts_.input_tokens += message.input;
+  const Duration read = look_up(request, message);
+  counts_.cached_tokens += message.cached;
+  dispatch(context, message, read);
+  return true;
+}
+
+Duration FrontEnd::look_up(const TraceRequest& request, RequestMessage& message) {
   if (cluster_.cached_input > 0) {
     const auto block = static_cast<double>(own_.cache_block_tokens);
     const double held = std::floor(cluster_.cached_input * message.input / block) * block;
     message.cached = std::min(static_cast<std::int32_t>(held), message.input - 1);
-    counts_.cached_tokens += message.cached;
+    return moved(message.cached, cluster_.cache_bytes_per_s, cluster_.cache_latency_s);
   }
-  dispatch(context, message);
-  return true;
+  if (!cache_) return {};
+  blocks_.clear();
+  if (prefix_) {
+    for (std::uint32_t i = prefix_->offset[message.request];
+         i < prefix_->offset[message.request + 1]; ++i)
+      blocks_.push_back(prefix_->ids[i]);
+  } else if (request.session >= 0) {  // a conversation's prompts grow at the end
+    for (std::int32_t k = 0; k < message.input / block_tokens(); ++k)
+      blocks_.push_back((static_cast<std::uint64_t>(request.session) << 32) |
+                        static_cast<std::uint64_t>(k));
+  }
+  const PrefixCache::Hit hit = cache_->use(blocks_);
+  // The last token is always processed: it makes the first of the answer.
+  const std::int64_t tokens = hit.blocks * block_tokens();
+  message.cached = static_cast<std::int32_t>(std::min<std::int64_t>(tokens, message.input - 1));
+  Duration longest;  // tiers are read side by side
+  for (std::size_t t = 0; t < hit.from_tiers.size(); ++t) {
+    const CacheTierSpec& tier = cluster_.cache_tiers[t];
+    const auto there = static_cast<double>(hit.from_tiers[t] * block_tokens());
+    longest = std::max(longest, moved(there, tier.bytes_per_s, tier.latency_s));
+  }
+  return longest;
 }
 
 // --- one request --------------------------------------------------------------------------------
@@ -277,7 +316,7 @@ bool FrontEnd::goes_remote(const RequestMessage& message) const {
 }
 
 // A request without KV: to a replica that takes prompts, or elsewhere.
-void FrontEnd::dispatch(Context& context, const RequestMessage& message) {
+void FrontEnd::dispatch(Context& context, const RequestMessage& message, Duration read) {
   if (goes_remote(message)) return answer_remotely(context, message);
   const auto most = cluster_.rules.most_open_per_replica;
   if (!fleet_.can_route(Fleet::Stage::entry))
@@ -290,7 +329,6 @@ void FrontEnd::dispatch(Context& context, const RequestMessage& message) {
   const std::uint32_t replica = fleet_.route(
       Fleet::Stage::entry, {message.request, held_tokens(message, false), message.session, now_ps});
   const std::int64_t ahead_ps = std::max<std::int64_t>(0, message.arrival_ps - now_ps);
-  const Duration read = moved(message.cached, cluster_.cache_bytes_per_s, cluster_.cache_latency_s);
   send(context, replica, Duration::picoseconds(ahead_ps) + own_.request_delay + read, message);
 }
 

@@ -79,7 +79,8 @@ class FrontEnd final : public sim::engine::Process {
   [[nodiscard]] bool arrivals_over(std::int64_t now_ps) const;
   // False if it is refused, longer than the model's context.
   bool issue(sim::engine::Context& context, const TraceRequest& request, std::int32_t turn = 0);
-  void dispatch(sim::engine::Context& context, const RequestMessage& message);
+  void dispatch(sim::engine::Context& context, const RequestMessage& message,
+                sim::core::Duration read = {});
   void hand_on(sim::engine::Context& context, std::uint32_t from, RequestMessage message);
   void retry(sim::engine::Context& context, RequestMessage message, RequestReason otherwise);
   void end(sim::engine::Context& context, const RequestMessage& message, RequestReason reason);
@@ -96,6 +97,9 @@ class FrontEnd final : public sim::engine::Process {
   [[nodiscard]] sim::core::Duration moved(double tokens, double bytes_per_s,
                                           double latency_s) const;
   [[nodiscard]] bool ahead_of_time() const;
+  [[nodiscard]] std::int32_t block_tokens() const;
+  // Looks the prompt up in the cache; returns the time to read what is there.
+  sim::core::Duration look_up(const TraceRequest& request, RequestMessage& message);
 
   WorkloadSpec workload_;
   ClusterSpec cluster_;
@@ -108,10 +112,13 @@ class FrontEnd final : public sim::engine::Process {
   double think_s_ = 0.0;  // of a closed loop's clients
   std::vector<sim::engine::ChannelId> replicas_;
   std::optional<TraceRequest> pending_;
-  std::uint32_t number_ = 0;              // of the next request
-  std::int64_t retrying_ = 0;             // requests between two attempts
-  std::int64_t pausing_ = 0;              // clients between two requests
-  std::vector<std::int64_t> changed_ps_;  // of a pool: its last change of size
+  std::optional<PrefixCache> cache_;
+  std::shared_ptr<const PrefixBlocks> prefix_;  // of a trace's requests, if it says
+  std::vector<PrefixCache::BlockId> blocks_;    // of the request at hand
+  std::uint32_t number_ = 0;                    // of the next request
+  std::int64_t retrying_ = 0;                   // requests between two attempts
+  std::int64_t pausing_ = 0;                    // clients between two requests
+  std::vector<std::int64_t> changed_ps_;        // of a pool: its last change of size
   std::vector<IssuedRequest> issued_;
   FrontEndCounts counts_;
   std::vector<RemoteAnswer> remote_;

@@ -99,6 +99,30 @@ void read_faults(const YamlNode& cluster, FaultSpec& faults) {
   }
 }
 
+// Either a share of every prompt, or tiers in which the prompts' common blocks are looked up.
+void read_cache(const YamlNode& node, ClusterSpec& cluster) {
+  if (node.has("tiers") == node.has("hit")) {
+    for (const char* key : {"bandwidth", "latency"}) (void)node.has(key);
+    return node.error(
+        "give hit: 56% with a bandwidth, or tiers: [{name: dram, capacity: 2TB, bandwidth: "
+        "20GB/s}]");
+  }
+  if (node.has("hit")) {
+    cluster.cached_input = node.required<Ratio>("hit", {0.0, 1.0}).value;
+    cluster.cache_bytes_per_s = node.required<BytesPerSecond>("bandwidth", kPositive).value();
+    cluster.cache_latency_s = node.value_or<Seconds>("latency", Seconds{0.0}).value;
+    return;
+  }
+  for (const YamlNode& item : node.any_child("tiers").items()) {
+    models::serving::CacheTierSpec tier;
+    tier.name = item.required<std::string>("name");
+    tier.capacity_bytes = item.required<sim::core::Bytes>("capacity", kPositive).value();
+    tier.bytes_per_s = item.required<BytesPerSecond>("bandwidth", kPositive).value();
+    tier.latency_s = item.value_or<Seconds>("latency", Seconds{0.0}).value;
+    cluster.cache_tiers.push_back(std::move(tier));
+  }
+}
+
 void read_rules(const YamlNode& cluster, RequestRules& rules) {
   rules.most_open_per_replica = cluster.value_or<int>("open_requests_per_replica", 0, {0, 1e9});
   rules.timeout = cluster.value_or<Duration>("timeout", Duration());
@@ -139,9 +163,7 @@ void read_cluster(const YamlNode& root, ClusterSpec& cluster) {
   }
   if (deployment.has("context_cache")) {
     const YamlNode node = deployment.required_child("context_cache");
-    cluster.cached_input = node.required<Ratio>("hit", {0.0, 1.0}).value;
-    cluster.cache_bytes_per_s = node.required<BytesPerSecond>("bandwidth", kPositive).value();
-    cluster.cache_latency_s = node.value_or<Seconds>("latency", Seconds{0.0}).value;
+    read_cache(node, cluster);
   }
   const YamlNode node = root.child("cluster");
   read_rules(node, cluster.rules);

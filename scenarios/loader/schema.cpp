@@ -197,6 +197,13 @@ Json deployment() {
       "the checkpoint's if left out");
   const Json router_load_age =
       quantity(Dimension::seconds, "how old the loads are that the router goes by");
+  const Json tier =
+      map_of("memory or storage that all replicas reach",
+             {{"name", text("hbm, dram, ssd, 3fs")},
+              {"capacity", quantity(Dimension::bytes, "for KV")},
+              {"bandwidth", quantity(Dimension::bytes_per_second, "of one request's read")},
+              {"latency", quantity(Dimension::seconds, "of one request's read")}},
+             {"name", "capacity", "bandwidth"});
   const Json pool =
       map_of("a pool that does only prompts, or only decodes; what is not said is as in deployment",
              {{"engine", text("instead of the scenario's")},
@@ -237,11 +244,11 @@ Json deployment() {
                           {"latency", quantity(Dimension::seconds, "of one request")}},
                          {"bandwidth"})},
                  {"context_cache",
-                  map_of("KV of prompts seen before, on disk",
+                  map_of("KV of prompts seen before: a share of each, or tiers to look it up in",
                          {{"hit", ratio("share of every prompt that is there")},
                           {"bandwidth", quantity(Dimension::bytes_per_second, "of one request")},
-                          {"latency", quantity(Dimension::seconds, "of one request")}},
-                         {"hit", "bandwidth"})}});
+                          {"latency", quantity(Dimension::seconds, "of one request")},
+                          {"tiers", list_of("fastest first; what is not used sinks", tier)}})}});
 }
 
 Json workload() {

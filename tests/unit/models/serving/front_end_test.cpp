@@ -207,3 +207,22 @@ TEST_CASE("Requests that are forgotten leave the same figures") {
   CHECK(forgotten.sketches.e2el.count() == 300);
   CHECK(forgotten.sketches.e2el.mean() == Approx(sum / 300).epsilon(1e-6));
 }
+
+// Blocks of 4 tokens. The second prompt shares two blocks with the first: 8 of its 20 tokens are
+// read in 8 x 4 B / 320 B/s = 100 ms, the other 12 processed in 10 + 12 ms.
+TEST_CASE("Common prefixes of a trace are found in the cache and read at its rate") {
+  ServingSpec spec = whole(1, {{0.0, 12, 1}, {1.0, 20, 1}});
+  spec.deployment.model.layers = 1;  // 4 B of KV a token
+  spec.deployment.model.attention = {
+      .heads = 1, .kv_heads = 1, .head_dim = 1, .mla = {}, .sparse = {}};
+  auto& arrivals = std::get<TraceArrivals>(spec.workload.arrivals);
+  arrivals.prefix =
+      std::make_shared<const PrefixBlocks>(PrefixBlocks{4, {0, 3, 8}, {7, 8, 9, 7, 8, 10, 11, 12}});
+  spec.cluster.cache_tiers = {{"dram", 1600, 320, 0.0}};
+  const auto r = run(spec);
+  CHECK(r.requests.first_token_s[0] == Approx(0.022).margin(1e-5));
+  CHECK(r.requests.first_token_s[1] == Approx(1.0 + 0.1 + 0.022).margin(1e-5));
+  CHECK(r.pools[0].cached_tokens == 8);
+  spec.cluster.cache_tiers = {{"dram", 16, 320, 0.0}};  // one block: only 7 is kept
+  CHECK(run(spec).pools[0].cached_tokens == 4);
+}

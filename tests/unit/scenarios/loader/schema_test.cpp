@@ -162,9 +162,11 @@ TEST_CASE("every key of the schema is read by the loader") {
       "  input: {tokens: 900, mean: 100, sigma: 1}\n  output: {tokens: 90, mean: 10, sigma: 1}\n" +
       tail);
   files.push_back(
-      with(head, "  replicas: 1\n",
-           "  replicas: 1\n  autoscale: {min: 1, requests_per_replica: 8, interval: 5s, "
-           "start_delay: 1min, cool_down: 5min}\n") +
+      with(
+          head, "  replicas: 1\n",
+          "  replicas: 1\n  context_cache: {tiers: [{name: dram, capacity: 2TB, bandwidth: 20GB/s, "
+          "latency: 10us}]}\n  autoscale: {min: 1, requests_per_replica: 8, interval: 5s, "
+          "start_delay: 1min, cool_down: 5min}\n") +
       load);
   files.push_back(
       with(with(head, "nodes: 1,", "nodes: 2,"), "  replicas: 1\n",
