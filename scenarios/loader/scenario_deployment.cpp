@@ -226,7 +226,8 @@ void read_expert_parallel(const YamlNode& deployment, DeploymentSpec& spec) {
   ep.rebalanced = node.value_or<bool>("rebalance", ep.rebalanced);
   ep.drift = node.value_or<Ratio>("drift", Ratio{ep.drift}, {0.0, 1.0}).value;
   ep.token_nodes = node.value_or<int>("token_nodes", ep.token_nodes, {0, kMaxWays});
-  if (node.has("two_batch_overlap") && !spec.layout.all_to_all)
+  const bool of_pools = deployment.has("prefill") || deployment.has("decode");
+  if (node.has("two_batch_overlap") && !spec.layout.all_to_all && !of_pools)
     node.any_child("two_batch_overlap")
         .error("only ranks that exchange tokens overlap: set parallel.all_to_all: true");
 }
