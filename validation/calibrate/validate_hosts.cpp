@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -105,22 +106,26 @@ std::vector<HostRow> read_rows(const fs::path& file, const std::string& name, co
 }
 
 std::vector<double> errors_of(const std::vector<HostRow>& rows, bool by_key) {
-  std::vector<PlacedRow> placed;
-  for (const HostRow& row : rows) placed.push_back(row.placed);
+  const auto placed = std::make_shared<std::vector<PlacedRow>>();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    placed->push_back(rows[i].placed);
+    placed->back().tag = static_cast<int>(i);
+  }
   std::vector<double> errors;
   for (int fold = 0; fold < kFolds; ++fold) {
-    const auto out = [&](std::size_t i) {
-      return (by_key ? rows[i].key_fold : rows[i].row_fold) == fold;
+    const auto out = [&](int i) {
+      const HostRow& row = rows[static_cast<std::size_t>(i)];
+      return (by_key ? row.key_fold : row.row_fold) == fold;
     };
-    const TableModel model(placed, [&](std::size_t i) { return !out(i); });
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (!out(i)) continue;
+    const TableModel model({}, placed, [&](const PlacedRow& row) { return !out(row.tag); });
+    for (const PlacedRow& row : *placed) {
+      if (!out(row.tag)) continue;
       // Another kind of path lends nothing: then the physical model stands alone.
       double correction = 0.0;
-      if (model.categories().contains(placed[i].category))
-        correction = model.correction(placed[i], placed[i].category);
-      errors.push_back(placed[i].physical_seconds * std::exp(correction) / placed[i].row.seconds -
-                       1.0);
+      if (model.categories().contains(row.category))
+        if (const auto& variants = model.variants(row.category); !variants.empty())
+          correction = main_variant(variants).second.at(row.place).value;
+      errors.push_back(row.physical_seconds * std::exp(correction) / row.row.seconds - 1.0);
     }
   }
   return errors;
