@@ -39,9 +39,10 @@ TEST_CASE("percentile: within the data and monotone") {
 }
 
 TEST_CASE("describe: nothing, and order does not matter") {
-  CHECK(describe({}).n == 0);
-  CHECK(std::isnan(describe({}).p99));
-  const Distribution a = describe({0.1, 0.7, 0.3}), b = describe({0.7, 0.3, 0.1});
+  CHECK(describe(std::vector<double>{}).n == 0);
+  CHECK(std::isnan(describe(std::vector<double>{}).p99));
+  const Distribution a = describe(std::vector<double>{0.1, 0.7, 0.3}),
+                     b = describe({0.7, 0.3, 0.1});
   CHECK(a.mean == b.mean);
   CHECK(a.std == b.std);
   CHECK_THROWS_AS(statistic(a, "p42"), sim::core::InputError);
