@@ -211,7 +211,10 @@ void put_sources(Answer& out, const ServingResult& result) {
     out.line(
         fmt::format("  {:<{}}and {} more in the report", "", kLabelWidth, sources.size() - kShown));
   // Operator times are all that this error has been validated for.
-  if (!sources.empty())
+  if (!sources.empty() && result.error_of_servers)
+    out.line(fmt::format("  {:<{}}+- of latencies: as found on real servers of this engine", "",
+                         kLabelWidth));
+  if (!sources.empty() && !result.error_of_servers)
     out.line(fmt::format("  {:<{}}+- covers operator times; whole servers have been further off",
                          "", kLabelWidth));
 }
@@ -270,11 +273,13 @@ std::string terminal_answer(const Scenario& scenario, const ServingResult& resul
   Answer out(options.color);
   out.line(clip(printable(scenario.name), kColumns));
   out.line(painted(verdict_sentence(m), verdict_colour(m), options.color));
+  if (m.saturation.saturated)
+    out.line(painted(saturation_sentence(m.saturation), kRed, options.color));
   out.blank();
   put_head(out, scenario, result, m);
   out.blank();
   out.row("", fmt::format("{:>12}{:>12}{:>12}{:>12}", "p50", "p90", "p99", "mean"));
-  put_latency(out, "TTFT", m.ttft, m.latency);
+  put_latency(out, "TTFT", m.ttft, m.ttft_trust);
   put_latency(out, "TPOT", m.tpot, m.latency);
   put_latency(out, "E2E", m.e2el, m.latency);
   out.blank();

@@ -4,17 +4,21 @@
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "analysis/app/command.hpp"
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/validate.hpp"
+#include "scenarios/loader/calibration_file.hpp"
 #include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/scenario.hpp"
 #include "sim/core/error.hpp"
 #include "validation/calibrate/build_calibration.hpp"
 #include "validation/importers/measured_rows.hpp"
 #include "validation/importers/validate_trace.hpp"
+#include "validation/serving/fit_serving.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -37,13 +41,17 @@ CommandPage calibrate_page() {
       ".json.gz; Nsight Systems exports, .sqlite, of runs that announced shapes (emit_nvtx with\n"
       "record_shapes); output of nccl-tests, text or JSON; or CSVs named "
       "OPERATOR.ENGINE-VERSION.csv.\n"
-      "A scenario uses the result beside the product's own: calibration: mine.h5\n";
+      "A scenario uses the result beside the product's own: calibration: mine.h5\n"
+      "'calibrate serving' fits engines to runs of real servers, 'calibrate training' training\n"
+      "software to real jobs.\n";
   page.examples =
       "  foretoken calibrate\n"
       "  foretoken calibrate my-measurements --out mine.h5\n"
       "  foretoken calibrate all_reduce_perf.txt step.pt.trace.json.gz --gpu h100-sxm \\\n"
       "    --engine vllm-0.19.0 --out mine.h5\n"
-      "  foretoken estimate my.yaml --set calibration=mine.h5\n";
+      "  foretoken estimate my.yaml --set calibration=mine.h5\n"
+      "  foretoken calibrate serving\n"
+      "  foretoken calibrate training\n";
   page.max_arguments = -1;
   page.options = {
       {"out,o", "FILE", "file to write (default: the product's, if FOLDER is left out)"},
@@ -199,9 +207,64 @@ int calibrate_files(const ParsedLine& line, const Invocation& invocation, const 
   return refused > 0 ? kBadInput : code;
 }
 
+CommandPage serving_page() {
+  CommandPage page;
+  page.synopsis = "calibrate serving [options]";
+  page.about =
+      "Fits a dozen factors an engine, and how each family of runs was made, to runs of real\n"
+      "servers: once from all rows, and once a fold from the rows of the other folds, which is\n"
+      "what 'validate serving' predicts with. The same rows give the same bytes.\n";
+  page.options = {
+      {"data", "FILE", "runs of servers (default: our own)"},
+      {"out,o", "FILE", "file to write (default: the product's, without --data)"},
+      {"iterations", "N", "Gauss-Newton steps", "3"},
+      {"threads", "N", "threads (default: all cores)"},
+  };
+  return page;
+}
+
+int calibrate_serving(const Invocation& invocation) {
+  namespace serving = validation::serving;
+  const auto line = parse(serving_page(), invocation);
+  if (!line) return kOk;
+  if (line->has("data") && !line->has("out"))
+    throw UsageError("calibrate serving --data needs --out FILE: the product's own is left alone");
+  const fs::path folder = invocation.home / "validation/measurements/serving";
+  serving::FitOptions options;
+  options.data =
+      line->has("data") ? fs::path(line->text("data")) : folder / "served-aggregated.csv";
+  options.set_aside = folder / "set-aside.csv";
+  options.iterations = static_cast<int>(line->integer("iterations", 1, 50));
+  options.threads = line->has("threads") ? static_cast<unsigned>(line->integer("threads", 1, 1024))
+                                         : std::max(1U, std::thread::hardware_concurrency());
+  options.progress = [](const std::string& words) { fmt::print(stderr, "{}\n", words); };
+  const auto fit = serving::fit_serving(
+      scenarios::loader::Catalogue(invocation.home),
+      scenarios::loader::read_calibration(calibration_file(invocation.home)), options);
+  const fs::path out = line->has("out") ? fs::path(line->text("out"))
+                                        : invocation.home / "validation/serving/serving_fit.json";
+  serving::write_serving_fit(out, fit);
+  for (const auto& [engine, settings] : fit.all.engines) {
+    std::cout << engine << ":";
+    for (const auto& [name, value] : settings) std::cout << fmt::format(" {} {:.4g}", name, value);
+    std::cout << "\n";
+  }
+  return kOk;
+}
+
 }  // namespace
 
 int calibrate_command(const Invocation& invocation) {
+  if (!invocation.args.empty() && invocation.args[0] == "training") {
+    Invocation inner = invocation;
+    inner.args.erase(inner.args.begin());
+    return calibrate_training_command(inner);
+  }
+  if (!invocation.args.empty() && invocation.args[0] == "serving") {
+    Invocation rest = invocation;
+    rest.args.erase(rest.args.begin());
+    return calibrate_serving(rest);
+  }
   const auto line = parse(calibrate_page(), invocation);
   if (!line) return kOk;
   const bool own = !line->arguments.empty();

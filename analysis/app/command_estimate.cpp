@@ -10,10 +10,12 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/training_commands.hpp"
 #include "analysis/estimate.hpp"
 #include "models/hardware/load_time.hpp"
 #include "models/llm/layout.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/scenario_training.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -33,7 +35,7 @@ CommandPage estimate_page() {
       "  foretoken estimate scenarios/quickstart.yaml --step prefill --tokens 8192 --json\n";
   page.min_arguments = page.max_arguments = 1;
   page.options = {
-      {"step", "KIND", "decode or prefill", "decode"},
+      {"step", "KIND", "decode or prefill; train for a training scenario", "decode"},
       {"batch", "N",
        "sequences in the step, per attention rank (default: 64 for decode, 1 for prefill)"},
       {"tokens", "N", "prefill: new tokens of each prompt (default: the step's limit / batch)"},
@@ -193,6 +195,10 @@ std::string step_text(const StepEstimate& step, bool detail, const char* device)
 int estimate_command(const Invocation& invocation) {
   const auto line = parse(estimate_page(), invocation);
   if (!line) return kOk;
+  if (scenarios::loader::is_training_scenario(line->arguments[0]))
+    return estimate_training(invocation, *line);
+  if (line->text("step") == "train")
+    throw UsageError("--step train goes with a scenario that has a `training:` block");
   const auto scenario = load_with_warnings(line->arguments[0], invocation.home, line->list("set"));
   const serving::DeploymentSpec& deployment = scenario.serving.deployment;
   const StepShape shape = step_shape(*line, deployment.batching);

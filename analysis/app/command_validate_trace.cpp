@@ -59,10 +59,12 @@ Json shapes_json(const std::vector<importers::ShapeRow>& rows) {
 }
 
 Json report_json(const importers::TraceReport& report) {
-  Json json = {{"trace", report.trace},
-               {"gpu", report.gpu.empty() ? Json(nullptr) : Json(report.gpu)},
-               {"span_us", {{"measured", report.span_us}, {"predicted", nullptr}}},
-               {"classes", Json::array()}};
+  Json json = {
+      {"trace", report.trace},
+      {"gpu", report.gpu.empty() ? Json(nullptr) : Json(report.gpu)},
+      {"span_us",
+       {{"measured", report.span_us}, {"predicted", number_or_null(report.predicted_span_us)}}},
+      {"classes", Json::array()}};
   for (const auto& row : report.classes) {
     Json item = {{"class", row.kernel_class},
                  {"n", row.n},
@@ -116,6 +118,11 @@ void print_text(const importers::TraceReport& report, bool detail) {
                              row.measured_us, compared(row.measured_us, row.predicted_us),
                              row.source);
   const auto& overlap = report.overlap;
+  if (report.predicted_span_us)
+    std::cout << fmt::format(
+        "\npredicted: span {:.1f} ms ({:+.1f} %), compute {:.1f} ms, communication {:.1f} ms\n",
+        *report.predicted_span_us * 1e-3, 100 * (*report.predicted_span_us / report.span_us - 1),
+        *report.predicted_compute_us * 1e-3, *report.predicted_communication_us * 1e-3);
   std::cout << fmt::format(
       "\nbusy: compute {:.1f} ms, communication {:.1f} ms, of which {:.1f} ms behind compute and "
       "{:.1f} ms exposed\n",

@@ -71,6 +71,11 @@ void log_to_stderr(bool verbose) {
 
 void log_info(const std::string& text) { spdlog::info(text); }
 
+void silence_output() {
+  for (std::FILE* stream : {stdout, stderr})
+    if (std::freopen("/dev/null", "w", stream) == nullptr) std::fclose(stream);
+}
+
 std::string shell_quoted(const std::vector<std::string>& argv) {
   constexpr const char* kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";

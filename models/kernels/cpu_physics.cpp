@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "models/hardware/load_time.hpp"
-#include "models/kernels/moe_load.hpp"
+#include "models/llm/expert_load.hpp"
 
 namespace foretoken::models::kernels {
 namespace {
@@ -42,8 +42,8 @@ struct Counter {
     return weights(op.heads * op.dims.kv_lora_rank * head, op.format, 1);
   }
   CpuWork operator()(const llm::MoeOp& op) {
-    const MoeLoad load = moe_load(op);
-    const double elements = load.experts * 3.0 * op.hidden * op.intermediate / op.tensor;
+    const llm::ExpertLoad load = llm::expert_load(op);
+    const double elements = load.experts_touched * 3.0 * op.hidden * op.intermediate / op.tensor;
     return weights(elements, op.format, 2);  // both grouped products
   }
   CpuWork operator()(const llm::ElementwiseOp& op) {

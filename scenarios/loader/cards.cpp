@@ -168,9 +168,10 @@ Loaded<NodeCard> load_node(const std::string& name, const Catalogue& catalogue,
 }
 
 std::vector<CardEntry> list_cards(const std::string& kind, const Catalogue& catalogue) {
-  const std::string folder = kind == "engine"   ? "engines"
-                             : kind == "prices" ? "prices"
-                                                : "hardware";
+  const std::string folder = kind == "engine"              ? "engines"
+                             : kind == "prices"            ? "prices"
+                             : kind == "training-software" ? "software"
+                                                           : "hardware";
   std::vector<CardEntry> entries;
   for (const fs::path& path : card_files(catalogue, folder)) {
     const YamlFile file = YamlFile::open(path);

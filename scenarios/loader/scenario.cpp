@@ -86,6 +86,7 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   const YamlNode root = yaml.root();
   Scenario scenario;
   scenario.file = file;
+  scenario.overrides = overrides;
   scenario.input_hashes[file.string()] = hash_text(yaml.text());
   const LoadContext context{yaml, catalogue, file.parent_path(), scenario.input_hashes};
 
@@ -95,12 +96,17 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   auto& serving = scenario.serving;
   serving.deployment = read_deployment(root, context);
   scenario.calibration = read_own_calibration(root, context, serving.deployment.node.gpu);
+  read_pools(root, context, serving);
+  read_cluster(root, serving.cluster);
   serving.workload = read_workload(root, context);
   scenario.slo = read_slo(root);
   scenario.cost = read_cost(root, context, serving.deployment.node);
   serving.seed = root.value_or<std::uint64_t>("seed", 1);
+  serving.record_requests =
+      root.optional_choice<bool>("records", {{"all", true}, {"none", false}}).value_or(true);
   yaml.check_keys();  // a slip in a key is the cause, what it leads to is not worth a message
   check_deployment(root, context, serving.deployment);
+  check_pools(root, serving);
   check_workload(root, serving.workload, serving.deployment.model);
   yaml.finish();
   scenario.warnings = yaml.warnings();

@@ -23,6 +23,7 @@ struct SloTerm {          // e.g. ttft.p99 <= 2s
 struct Scenario {
   std::string name;
   std::filesystem::path file;
+  std::vector<std::string> overrides;  // as given to load_scenario
   models::serving::ServingSpec serving;
   models::cost::CostSpec cost;
   std::vector<SloTerm> slo;

@@ -17,7 +17,7 @@ namespace foretoken::validation::importers {
 // trace.
 struct Expected {
   std::string kernel_class;
-  int n = 0;
+  int n = 0;  // 0 = not derived
   double us = 0.0;
   std::string source;  // table or model used
 };
@@ -32,6 +32,12 @@ struct TrainingChunk {
   std::vector<std::string> recomputed;  // matrices multiplied again in the backward pass
   int communication_sms = 0;            // set aside, not available to matrix products and attention
   double gradient_bytes = 4.0;          // of one accumulated weight gradient
+  // Kernels that pass over memory, in the step over alone: those that stream, and those that reduce
+  // or transpose through shared memory.
+  double streaming = 1.0, transposing = 1.0;
+  int node_limit = 0;            // nodes a token is sent to at most; 0 = as many as it has experts
+  double network_per_gpu = 0.0;  // byte/s between nodes; 0 = dispatch and combine not predicted
+  int gpus_per_node = 8;
   models::kernels::EngineVersion gemm_tables, attention_tables;
 };
 

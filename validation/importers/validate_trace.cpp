@@ -185,12 +185,23 @@ void set_expected(TraceReport& report, const std::vector<Expected>& expected) {
       continue;
     }
     row->predicted_us = item.us;
-    row->expected_n = item.n;
+    if (item.n > 0) row->expected_n = item.n;
     row->source = item.source;
-    if (row->n != item.n)
+    if (item.n > 0 && row->n != item.n)
       report.notes.push_back(fmt::format("'{}': {} kernels in the trace, {} by the model",
                                          item.kernel_class, row->n, item.n));
   }
+}
+
+// Compute and messages overlap but for the last of 4 messages a layer (DualPipe).
+void set_span(TraceReport& report, const TrainingChunk& chunk) {
+  double compute = 0, messages = 0;
+  for (const ClassRow& row : report.classes)
+    (is_communication(row.kernel_class) ? messages : compute) += row.predicted_us.value_or(0);
+  report.predicted_compute_us = compute;
+  report.predicted_communication_us = messages;
+  report.predicted_span_us =
+      std::max(compute, messages) + std::min(compute, messages) / (4.0 * chunk.layers);
 }
 
 // The sum over operators of recorded shape, onto their class.
@@ -290,6 +301,7 @@ TraceReport validate_trace(const std::filesystem::path& file, const std::string&
   if (!report.collectives.empty()) report.notes.push_back(kWaiting);
   if (description) {
     set_expected(report, expect_training_chunk(description->chunk, card, calibration));
+    set_span(report, description->chunk);
   } else if (report.products.empty() && report.attention.empty() && report.collectives.empty()) {
     report.notes.push_back(
         "no shapes were recorded and no description lies beside the trace: classes and overlap "

@@ -49,6 +49,9 @@ struct TraceReport {
   std::string trace;
   std::string gpu;  // card; empty = none known, nothing predicted
   double span_us = 0.0;
+  // Where a model card says what ran: sums of the predicted classes, and compute with the one
+  // message that has nothing to hide behind.
+  std::optional<double> predicted_span_us, predicted_compute_us, predicted_communication_us;
   std::vector<ClassRow> classes;      // by measured time, falling
   std::vector<ShapeRow> products;     // the same
   std::vector<ShapeRow> attention;    // by shape

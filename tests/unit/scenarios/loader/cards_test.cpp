@@ -272,7 +272,7 @@ TEST_CASE("every engine card loads with figures in range") {
     CHECK(!engine.graph_batches.empty());
     CHECK(engine.memory_rule != MemoryRule::by_engine);
   }
-  CHECK(names == std::set<std::string>{"sglang", "trtllm", "vllm"});
+  CHECK(names == std::set<std::string>{"deepseek", "sglang", "trtllm", "vllm"});
 }
 
 TEST_CASE("a GPU card of one's own, by path") {

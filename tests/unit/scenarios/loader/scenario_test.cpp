@@ -240,7 +240,7 @@ TEST_CASE("bad input: what newcomers write") {
         Strings{"s.yaml:15:11: write output: {tokens: 256}"});
   CHECK(problems_with("{poisson: 2/s}", "poisson") ==
         Strings{"s.yaml:13:13: give one of trace: NAME, poisson: 5/s or closed_loop: CONCURRENCY "
-                "under arrivals"});
+                "under arrivals; or gamma, weibull, deterministic, mmpp, clients, sessions"});
   CHECK(problems_with("[ttft.p99 <= 2s, tpot.mean <= 50ms]", "ttft.p99 <= 2s") ==
         Strings{"s.yaml:18:6: 'slo' is a list: write slo: [ttft.p99 <= 2s, tpot.p99 <= 50ms]"});
   CHECK(problems_with("name: test", "name = test").front().substr(0, 11) == "s.yaml:3:6:");
@@ -291,7 +291,7 @@ TEST_CASE("bad input: names and files that are not there") {
 TEST_CASE("bad input: arrivals and lengths") {
   CHECK(problems_with("{poisson: 2/s}", "{poisson: 2/s, closed_loop: 4}") ==
         Strings{"s.yaml:13:3: give one of trace: NAME, poisson: 5/s or closed_loop: CONCURRENCY "
-                "under arrivals"});
+                "under arrivals; or gamma, weibull, deterministic, mmpp, clients, sessions"});
   CHECK(problems_with("{tokens: 256}", "{tokens: 0}") ==
         Strings{"s.yaml:15:20: workload.output.tokens: 0 is too small; at least 1"});
   CHECK(problems_with("tokens: 1024", "tokens: -5") ==

@@ -111,10 +111,21 @@ TEST_CASE("DeepSeek-V3 training trace: every matrix and attention class within 1
     if (!row.predicted_us) continue;
     ++predicted;
     INFO(row.kernel_class << ": " << *row.predicted_us << " against " << row.measured_us);
-    CHECK(row.expected_n == row.n);
-    CHECK(*row.predicted_us / row.measured_us == Approx(1.0).margin(0.15));
+    const double ratio = *row.predicted_us / row.measured_us;
+    if (row.kernel_class == "dispatch" || row.kernel_class == "combine") {
+      CHECK(ratio < 1.0);  // measured with the waiting for peers
+      CHECK(ratio > 0.5);
+    } else if (row.expected_n) {
+      CHECK(row.expected_n == row.n);
+      CHECK(ratio == Approx(1.0).margin(0.15));
+    } else {
+      CHECK(ratio == Approx(1.0).margin(0.20));
+    }
   }
-  CHECK(predicted == 7);
+  CHECK(predicted == 14);
+  REQUIRE(report.predicted_span_us);
+  CHECK(*report.predicted_span_us / report.span_us == Approx(1.0).margin(0.08));
+  CHECK(*report.predicted_compute_us / 118'200 == Approx(1.0).margin(0.10));
   CHECK(report.notes.empty());
   // Two streams of expert weight gradients: shorter together than added up.
   for (const ClassRow& row : report.classes)
