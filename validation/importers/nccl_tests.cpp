@@ -151,7 +151,10 @@ class TextReader {
     const auto time = number_of(words[at]);
     if (*bytes == 0) return;  // below one element a rank: nothing was sent
     if (!time || !std::isfinite(*time) || *time <= 0)
-      fail(number, "the time '" + words[at] + "' is not a positive number of microseconds", text);
+      fail(number,
+           "the time '" + words[at] +
+               "' is not a positive number of microseconds; is the file cut short?",
+           text);
     tests_.rows.push_back({words[2], *bytes, *time * 1e-6});
   }
 

@@ -67,7 +67,7 @@ TEST_CASE("memory of a hybrid: experts on the host, the rest on the GPU") {
   auto small = d;
   small.node.cpu.memory = models::hardware::Bytes(128e9);
   CHECK_THROWS_WITH(models::serving::account_memory(small, 4096),
-                    Catch::Contains("experts take 339.75 GB of host memory"));
+                    Catch::Contains("experts take 339.73 GB of host memory"));
 }
 
 TEST_CASE("a CPU decodes a dense model at the speed of its memory") {

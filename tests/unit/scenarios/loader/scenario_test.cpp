@@ -202,7 +202,8 @@ TEST_CASE("bad input: keys, units, words") {
         Strings{"s.yaml:8:3: unknown key 'kv_cahce' in deployment; did you mean 'kv_cache'?"});
   CHECK(problems_with("{tensor: 8}", "{tenser: 8, tensor: 8}") ==
         Strings{"s.yaml:9:14: unknown key 'tenser' in deployment.parallel; known keys: tensor, "
-                "pipeline, data_attention, expert, redundant_experts, all_to_all, uneven_stages"});
+                "pipeline, data_attention, context, expert, redundant_experts, all_to_all, "
+                "uneven_stages"});
   CHECK(problems_with("duration: 10min", "duration: 600") ==
         Strings{"s.yaml:16:13: workload.duration: '600' has no unit; expected a time span, such as "
                 "20us or 1h"});
