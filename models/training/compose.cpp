@@ -6,6 +6,10 @@
 namespace foretoken::models::training {
 namespace {
 
+bool in_pairs(const TrainingSpec& spec) {
+  return spec.schedule == Schedule::dualpipe || spec.schedule == Schedule::dualpipe_v;
+}
+
 bool is_message(Part part) {
   return part == Part::tensor || part == Part::context || part == Part::exchange ||
          part == Part::shard;
@@ -111,7 +115,8 @@ OverlappedPair overlapped_pair(const Load& forward, const Load& backward, const 
 PipelineTimes pipeline_times(const TrainingSpec& spec, const StepAccount& account,
                              const Factors& factors) {
   PipelineTimes times;
-  const bool blocking = !spec.software.overlap_pipeline && spec.layout.pipeline > 1;
+  const bool blocking =
+      !spec.software.overlap_pipeline && spec.layout.pipeline > 1 && !in_pairs(spec);
   const double send = account.send_s * spec.software.constant("exposed_pipeline", 1.0);
   for (const Load& load : account.positions) {
     const Passes& p = load.passes;
@@ -131,6 +136,8 @@ PipelineTimes pipeline_times(const TrainingSpec& spec, const StepAccount& accoun
   return times;
 }
 
+namespace {
+
 // How long a micro-batch keeps a GPU, and how much of compute and messages shows in that time:
 // where passes overlap in pairs, compute is slower and messages show only by what they are longer.
 struct Shown {
@@ -139,7 +146,7 @@ struct Shown {
 };
 Shown shown_of(const TrainingSpec& spec, const Load& load, const Factors& factors) {
   Shown out;
-  if (spec.schedule == Schedule::dualpipe || spec.schedule == Schedule::dualpipe_v) {
+  if (in_pairs(spec)) {
     const OverlappedPair pair = overlapped_pair(load, load, factors);
     out.busy_s = pair.span_s;
     out.compute = factors.slowdown;
@@ -153,6 +160,8 @@ Shown shown_of(const TrainingSpec& spec, const Load& load, const Factors& factor
   out.host_s = out.busy_s - gpu;
   return out;
 }
+
+}  // namespace
 
 StepTime compose_step(const TrainingSpec& spec, const StepAccount& account, const Factors& factors,
                       double pipeline_s) {
@@ -181,7 +190,8 @@ StepTime compose_step(const TrainingSpec& spec, const StepAccount& account, cons
     w.parts[i] = micro * factors.times[i] * seconds *
                  (is_message(static_cast<Part>(i)) ? shown.messages : shown.compute);
   }
-  if (spec.layout.pipeline > 1 && !spec.software.overlap_pipeline)
+  // Overlapped pairs hide messages between stages as they hide the others.
+  if (spec.layout.pipeline > 1 && !spec.software.overlap_pipeline && !in_pairs(spec))
     w.send_s = 2 * micro * account.send_s * spec.software.constant("exposed_pipeline", 1.0) *
                (spec.schedule == Schedule::interleaved ? spec.layout.virtual_stages : 1);
   w.bubble_s = std::max(0.0, pipeline_s - busiest - w.send_s);
