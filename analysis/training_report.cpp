@@ -139,10 +139,12 @@ std::string training_report_html(const scenarios::loader::TrainingScenario& scen
   html += "<h2>Memory of the fullest GPU</h2>\n" + bars(memory, "GB", m.capacity * kGb);
   html += "<h2>Where a step goes</h2>\n" + bars(steps, "ms", longest);
   html += "<h2>Pipeline of one step</h2>\n" + timeline(p);
-  html += fmt::format(
-      "<p>Constants of {}, fitted on measured jobs; mean error of its step times with their group "
-      "left out {:.1f} %. Kernel times from measured tables and a physical model.</p>\n",
-      escaped(p.spec.software.name), 100 * p.relative_error);
+  if (p.spec.software.error.contains("step_time"))
+    html += fmt::format(
+        "<p>Constants of {}, fitted on measured jobs; mean error of its step times with their "
+        "group "
+        "left out {:.1f} %. Kernel times from measured tables and a physical model.</p>\n",
+        escaped(p.spec.software.name), 100 * p.relative_error);
   return html + "</body></html>\n";
 }
 

@@ -6,6 +6,10 @@
 namespace foretoken::models::training {
 namespace {
 
+bool in_pairs(const TrainingSpec& spec) {
+  return spec.schedule == Schedule::dualpipe || spec.schedule == Schedule::dualpipe_v;
+}
+
 bool is_message(Part part) {
   return part == Part::tensor || part == Part::context || part == Part::exchange ||
          part == Part::shard;
@@ -111,7 +115,8 @@ OverlappedPair overlapped_pair(const Load& forward, const Load& backward, const 
 PipelineTimes pipeline_times(const TrainingSpec& spec, const StepAccount& account,
                              const Factors& factors) {
   PipelineTimes times;
-  const bool blocking = !spec.software.overlap_pipeline && spec.layout.pipeline > 1;
+  const bool blocking =
+      !spec.software.overlap_pipeline && spec.layout.pipeline > 1 && !in_pairs(spec);
   const double send = account.send_s * spec.software.constant("exposed_pipeline", 1.0);
   for (const Load& load : account.positions) {
     const Passes& p = load.passes;
@@ -131,6 +136,33 @@ PipelineTimes pipeline_times(const TrainingSpec& spec, const StepAccount& accoun
   return times;
 }
 
+namespace {
+
+// How long a micro-batch keeps a GPU, and how much of compute and messages shows in that time:
+// where passes overlap in pairs, compute is slower and messages show only by what they are longer.
+struct Shown {
+  double busy_s = 0, host_s = 0;
+  double compute = 1, messages = 1;
+};
+Shown shown_of(const TrainingSpec& spec, const Load& load, const Factors& factors) {
+  Shown out;
+  if (in_pairs(spec)) {
+    const OverlappedPair pair = overlapped_pair(load, load, factors);
+    out.busy_s = pair.span_s;
+    out.compute = factors.slowdown;
+    out.messages = pair.messages_s > 0 ? (pair.span_s - pair.compute_s) / pair.messages_s : 0;
+    return out;
+  }
+  const Passes& p = load.passes;
+  const double gpu =
+      all_of(p.forward, factors) + all_of(p.input, factors) + all_of(p.weight, factors);
+  out.busy_s = gpu * host_stretch(load, factors);
+  out.host_s = out.busy_s - gpu;
+  return out;
+}
+
+}  // namespace
+
 StepTime compose_step(const TrainingSpec& spec, const StepAccount& account, const Factors& factors,
                       double pipeline_s) {
   StepTime step;
@@ -140,23 +172,26 @@ StepTime compose_step(const TrainingSpec& spec, const StepAccount& account, cons
   // The GPU with most work; what is left of the pipeline's time is its bubble.
   double busiest = -1, mean = 0;
   const Passes* slowest = nullptr;
+  Shown shown;
   for (const Load& load : devices) {
-    const Passes& p = load.passes;
-    const double gpu =
-        micro * (all_of(p.forward, factors) + all_of(p.input, factors) + all_of(p.weight, factors));
-    const double own = gpu * host_stretch(load, factors);
+    const Shown here = shown_of(spec, load, factors);
+    const double own = micro * here.busy_s;
     mean += own / static_cast<double>(devices.size());
     if (own > busiest) {
       busiest = own;
-      slowest = &p;
-      w.host_s = own - gpu;
+      slowest = &load.passes;
+      shown = here;
     }
   }
-  for (std::size_t i = 0; i < kParts; ++i)
-    w.parts[i] =
-        micro * factors.times[i] *
-        (slowest->forward.seconds[i] + slowest->input.seconds[i] + slowest->weight.seconds[i]);
-  if (spec.layout.pipeline > 1 && !spec.software.overlap_pipeline)
+  w.host_s = micro * shown.host_s;
+  for (std::size_t i = 0; i < kParts; ++i) {
+    const double seconds =
+        slowest->forward.seconds[i] + slowest->input.seconds[i] + slowest->weight.seconds[i];
+    w.parts[i] = micro * factors.times[i] * seconds *
+                 (is_message(static_cast<Part>(i)) ? shown.messages : shown.compute);
+  }
+  // Overlapped pairs hide messages between stages as they hide the others.
+  if (spec.layout.pipeline > 1 && !spec.software.overlap_pipeline && !in_pairs(spec))
     w.send_s = 2 * micro * account.send_s * spec.software.constant("exposed_pipeline", 1.0) *
                (spec.schedule == Schedule::interleaved ? spec.layout.virtual_stages : 1);
   w.bubble_s = std::max(0.0, pipeline_s - busiest - w.send_s);

@@ -36,7 +36,9 @@ scenarios::loader::Scenario case_scenario(const CaseContext& context,
                                           const std::vector<std::string>& more = {});
 
 // --- evaluators, one file each
-Prediction step_evaluator(const CaseContext&);       // evaluate_step.cpp
-Prediction step_gain_evaluator(const CaseContext&);  // evaluate_step.cpp
+Prediction step_evaluator(const CaseContext&);           // evaluate_step.cpp
+Prediction step_gain_evaluator(const CaseContext&);      // evaluate_step.cpp
+Prediction training_evaluator(const CaseContext&);       // evaluate_training.cpp
+Prediction training_pair_evaluator(const CaseContext&);  // evaluate_training.cpp
 
 }  // namespace foretoken::validation::cases

@@ -58,6 +58,24 @@ TEST_CASE("the waterfall adds up to the step") {
   CHECK(total == Approx(step.seconds));
 }
 
+TEST_CASE("where passes overlap in pairs the waterfall adds up as well") {
+  auto spec = test::job(Schedule::dualpipe, 4, 16);
+  spec.layout.data = 2;
+  spec.batch.global = 32;
+  spec.layout.tensor = 2;
+  const MachineTimes machine(spec.node, 0, test::no_tables());
+  const auto account = account_step(spec, machine);
+  const auto factors = factors_of(spec, account);
+  const auto run =
+      run_pipeline(spec, pipeline_order(spec), pipeline_times(spec, account, factors), false);
+  const auto step = compose_step(spec, account, factors, run.end.seconds());
+  const auto& w = step.waterfall;
+  double total = w.bubble_s + w.send_s + w.gradients_s + w.parameters_s + w.optimizer_s +
+                 w.straggler_s + w.host_s;
+  for (const double part : w.parts) total += part;
+  CHECK(total == Approx(step.seconds));
+}
+
 TEST_CASE("FLOPs of a token: 6 N and attention") {
   // GPT-3 175B: 96 layers of 12 h^2, h = 12,288, head of 51,200 words; attention 12 l s h
   // (forward 4 s h, three times). Narayanan et al. 2021 give 72 B s l h^2 (1 + s/6h + V/12lh)
