@@ -86,7 +86,8 @@ std::uint64_t SequentialLoop::take_turn(std::uint64_t cut) {
     if (outbox.earliest[next] != EventQueue::kNever) ahead.add(outbox.to[next].memory());
     system_.partitions[next]->add_memory(ahead);
   }
-  const std::uint64_t events = partition.run(turn_limit(p, cut), reply, outbox, kTurnEvents, ahead);
+  const std::uint64_t budget = system_.leads(p) ? System::kAheadEvents : kTurnEvents;
+  const std::uint64_t events = partition.run(turn_limit(p, cut), reply, outbox, budget, ahead);
   heap_.update(p, partition.next_time());
   deliver_notices();
   return events;
