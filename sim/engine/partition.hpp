@@ -41,7 +41,8 @@ class alignas(64) Partition final : public Context {
   // Meanwhile it fetches what `fetch` names.
   std::uint64_t run(std::uint64_t limit, std::uint64_t reply, Outbox& outbox, std::uint64_t budget,
                     const FetchAhead& fetch = {});
-  void add_memory(FetchAhead& ahead) const;  // what a turn will read, but for the mail
+  // What a turn will read, but for the mail.
+  [[nodiscard]] EventQueue::Memory memory() const { return queue_.memory(); }
 
   [[nodiscard]] std::uint64_t next_time() {
     return failed() ? EventQueue::kNever : queue_.next_time();

@@ -29,6 +29,7 @@ WindowLoop::WindowLoop(System& system, RunControl& control, Tally& tally, Team& 
       horizon_(system),
       states_(system.size()),
       outlooks_(system.size()),
+      memory_(system.size()),
       limits_(system.size()),
       mail_(system.size()),
       order_(system.size()),
@@ -60,6 +61,7 @@ void WindowLoop::refresh(std::uint32_t p) {
   Outlook& outlook = states_[p].outlook;
   outlook.next = partition.next_time();
   outlook.silent = partition.silent_until(outlook.absolute);
+  states_[p].memory = partition.memory();
   states_[p].cut = partition.cut();
   states_[p].failed = partition.failed();
 }
@@ -69,6 +71,7 @@ void WindowLoop::add_mail() {
   const std::size_t first = set(writing_ ^ 1U);
   for (std::uint32_t p = 0; p < system_.size(); ++p) {
     outlooks_[p] = states_[p].outlook;
+    memory_[p] = states_[p].memory;
     std::uint64_t earliest = EventQueue::kNever;
     for (std::size_t t = 0; t < lists_.size(); ++t) {
       earliest = std::min(earliest, system_.outboxes[first + t].earliest[p]);
@@ -143,7 +146,7 @@ FetchAhead WindowLoop::fetch_ahead(std::uint32_t p) const {
       if (box.earliest[p] != EventQueue::kNever) ahead.add(box.to[p].memory());
     }
   }
-  system_.partitions[p]->add_memory(ahead);
+  memory_[p].add_to(ahead);
   return ahead;
 }
 

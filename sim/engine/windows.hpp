@@ -65,6 +65,7 @@ class WindowLoop {
   // the cache of whoever ran it.
   struct alignas(64) State {
     Outlook outlook;
+    EventQueue::Memory memory;
     std::uint64_t cut = EventQueue::kNever;
     std::uint32_t events = 0;
     bool failed = false;
@@ -99,6 +100,7 @@ class WindowLoop {
   Horizon horizon_;
   std::vector<State> states_;
   std::vector<Outlook> outlooks_;
+  std::vector<EventQueue::Memory> memory_;  // of a window; the partition itself may be running
   std::vector<std::uint64_t> limits_;
   std::vector<std::uint8_t> mail_;
   std::vector<std::uint32_t> leaders_;
