@@ -36,7 +36,7 @@ Progress AdaptiveLoop::phase(bool windows, std::uint64_t until, double seconds) 
   if (windows) {
     const auto span =
         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-    progress = windows_.run(until, begin + span);
+    progress = windows_.run(until, begin + span, resume_);
     if (progress == Progress::limit_hit) limit_ = windows_.limit();
   } else {
     const double rate = turn_mode_.rate == 0.0 ? kFirstRate : turn_mode_.rate;
@@ -44,6 +44,7 @@ Progress AdaptiveLoop::phase(bool windows, std::uint64_t until, double seconds) 
     progress = turns_.run(until, budget);
     if (progress == Progress::limit_hit) limit_ = turns_.limit();
   }
+  resume_ = windows;
   took_ = std::chrono::duration<double>(Clock::now() - begin).count();
   if (!windows) tally_.sequential_s += took_;
   (windows ? window_mode_ : turn_mode_).observe(static_cast<double>(tally_.events - before), took_);
@@ -67,8 +68,9 @@ Progress AdaptiveLoop::run(std::uint64_t until) {
   double stay = kFirstStay;
   double trial = took_;
   while (progress == Progress::budget_spent) {
-    for (double stayed = 0.0; stayed < std::max(stay, kStayPerTrial * trial); stayed += took_) {
-      progress = phase(windows, until, kPhase);
+    const double least = std::max(stay, kStayPerTrial * trial);
+    for (double stayed = 0.0; stayed < least; stayed += took_) {
+      progress = phase(windows, until, windows ? least - stayed : kPhase);
       if (progress != Progress::budget_spent) return progress;
     }
     progress = phase(!windows, until, kTrial);

@@ -31,7 +31,8 @@ class AdaptiveLoop {
   WindowLoop windows_;
   Mode turn_mode_;
   Mode window_mode_;
-  double took_ = 0.0;  // seconds of the last phase
+  double took_ = 0.0;    // seconds of the last phase
+  bool resume_ = false;  // it ran windows
   StopReason limit_ = StopReason::drained;
 };
 

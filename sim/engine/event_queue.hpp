@@ -136,10 +136,19 @@ class EventQueue {
            payloads_.capacity() * sizeof(Payload);
   }
 
-  // Memory that the next events will touch, to be fetched ahead.
-  [[nodiscard]] Span heap_memory() const { return span(heap_.data(), end_ * sizeof(Entry)); }
-  [[nodiscard]] Span slot_memory() const {
-    return span(slots_.data(), slots_.size() * sizeof(Slot));
+  // Where the next events will look, to be fetched ahead. Stays so until the queue changes.
+  struct Memory {
+    const void* heap = nullptr;
+    const void* slots = nullptr;
+    std::uint32_t events = 0;
+
+    void add_to(FetchAhead& ahead) const {
+      ahead.add(span(heap, (events + kRoot) * sizeof(Entry)));
+      ahead.add(span(slots, events * sizeof(Slot)));
+    }
+  };
+  [[nodiscard]] Memory memory() const {
+    return {heap_.data(), slots_.data(), static_cast<std::uint32_t>(slots_.size())};
   }
 
  private:

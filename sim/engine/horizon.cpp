@@ -23,7 +23,7 @@ std::uint64_t any_output(const Outlook& o, std::uint64_t arrival, std::uint64_t 
 std::uint64_t Horizon::earliest_arrival(std::span<const Outlook> outlooks) const {
   std::uint64_t earliest = EventQueue::kNever;
   for (std::uint32_t p = 0; p < system_.size(); ++p) {
-    earliest = std::min(earliest, own_output(outlooks[p], system_.partitions[p]->lookahead()));
+    earliest = std::min(earliest, own_output(outlooks[p], system_.leaving[p]));
   }
   return earliest;
 }
@@ -46,7 +46,7 @@ void Horizon::dense_limits(std::span<const Outlook> outlooks, std::uint64_t earl
   std::uint64_t second = saturating_add(earliest, system_.lookahead);
   std::uint32_t first = system_.size();
   for (std::uint32_t p = 0; p < system_.size(); ++p) {
-    const std::uint64_t out = own_output(outlooks[p], system_.partitions[p]->lookahead());
+    const std::uint64_t out = own_output(outlooks[p], system_.leaving[p]);
     if (out == earliest && first == system_.size()) {
       first = p;
     } else {

@@ -63,11 +63,6 @@ void Partition::drain(Mailbox& box) {
   foreign_pending_ += static_cast<std::uint32_t>(box.messages.size());
 }
 
-void Partition::add_memory(FetchAhead& ahead) const {
-  ahead.add(queue_.heap_memory());
-  ahead.add(queue_.slot_memory());
-}
-
 void Partition::shuffle(std::vector<Message>& messages) {
   for (std::size_t i = messages.size(); i > 1; --i) {
     shuffle_ = mixed(shuffle_ + i) | 1;

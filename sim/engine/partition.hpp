@@ -28,7 +28,6 @@ class alignas(64) Partition final : public Context {
   Partition(std::uint32_t index, const Wiring& wiring);
 
   std::uint32_t add(Process& process, EntityId id);  // its index in this partition
-  void set_lookahead(std::uint64_t ps) { lookahead_ = ps; }
   void start(std::uint32_t local, Outbox& outbox);
 
   // Moves what others sent into the queue. Order does not matter: keys decide.
@@ -42,7 +41,8 @@ class alignas(64) Partition final : public Context {
   // Meanwhile it fetches what `fetch` names.
   std::uint64_t run(std::uint64_t limit, std::uint64_t reply, Outbox& outbox, std::uint64_t budget,
                     const FetchAhead& fetch = {});
-  void add_memory(FetchAhead& ahead) const;  // what a turn will read, but for the mail
+  // What a turn will read, but for the mail.
+  [[nodiscard]] EventQueue::Memory memory() const { return queue_.memory(); }
 
   [[nodiscard]] std::uint64_t next_time() {
     return failed() ? EventQueue::kNever : queue_.next_time();
@@ -50,9 +50,14 @@ class alignas(64) Partition final : public Context {
   [[nodiscard]] bool failed() const { return failure_.error != nullptr; }
   [[nodiscard]] const Failure& failure() const { return failure_; }
   [[nodiscard]] std::uint64_t stop_time() const { return stop_at_; }
+  // Events at or after this are not to be run anywhere: a stop or a failure.
+  [[nodiscard]] std::uint64_t cut() const {
+    const std::uint64_t failure = failed() ? failure_.key.time : EventQueue::kNever;
+    const std::uint64_t first = failure < stop_at_ ? failure : stop_at_;
+    return first == EventQueue::kNever ? first : first + 1;
+  }
   void clear_stop() { stop_at_ = EventQueue::kNever; }
 
-  [[nodiscard]] std::uint64_t lookahead() const { return lookahead_; }
   [[nodiscard]] bool may_stop() const;
   // The time before which the promises of all processes here keep everything inside; zero if any
   // has made none. `absolute` tells whether a message from outside cannot change that.
@@ -75,7 +80,6 @@ class alignas(64) Partition final : public Context {
   Key last_;
   Payload payload_;  // of the event being handled
   std::uint64_t events_ = 0;
-  std::uint64_t lookahead_ = EventQueue::kNever;  // least delay of a channel that leaves
   std::uint64_t shuffle_ = 0;  // state of the generator that shuffles mailboxes; zero: off
   Failure failure_;
 };

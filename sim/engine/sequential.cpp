@@ -84,9 +84,10 @@ std::uint64_t SequentialLoop::take_turn(std::uint64_t cut) {
   if (system_.size() > 1) {
     const std::uint32_t next = heap_.second();
     if (outbox.earliest[next] != EventQueue::kNever) ahead.add(outbox.to[next].memory());
-    system_.partitions[next]->add_memory(ahead);
+    system_.partitions[next]->memory().add_to(ahead);
   }
-  const std::uint64_t events = partition.run(turn_limit(p, cut), reply, outbox, kTurnEvents, ahead);
+  const std::uint64_t budget = system_.leads(p) ? System::kAheadEvents : kTurnEvents;
+  const std::uint64_t events = partition.run(turn_limit(p, cut), reply, outbox, budget, ahead);
   heap_.update(p, partition.next_time());
   deliver_notices();
   return events;

@@ -132,15 +132,20 @@ RunReport Simulation::Impl::report(const Tally& tally, const RunControl& control
   system->drain_all();
   RunReport r;
   r.reason = reason;
+  // A run that was cut short ends where those are that others lead, not where the leaders are.
+  const bool cut_short = reason != StopReason::drained;
   std::uint64_t end = 0;
+  std::uint64_t led_end = 0;
   for (std::uint32_t p = 0; p < system->size(); ++p) {
     if (ranks != nullptr && !ranks->owns(p)) continue;
     const auto& partition = system->partitions[p];
     end = std::max(end, partition->last_time());
+    if (!system->leads(p)) led_end = std::max(led_end, partition->last_time());
     r.hash += partition->hash();
     r.pending += partition->pending();
     r.queue_bytes += static_cast<double>(partition->queue_bytes());
   }
+  if (cut_short && led_end > 0) end = led_end;
   r.end = Time::from_ps(static_cast<std::int64_t>(end));
   r.events = tally.events;
   r.windows = tally.windows;

@@ -99,7 +99,7 @@ void System::find_edges() {
   }
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> delays;
   std::map<std::pair<std::uint32_t, std::uint32_t>, ZeroHop> zero;
-  std::vector<std::uint64_t> leaving(size(), EventQueue::kNever);
+  leaving.assign(size(), kNever);
   for (const Channel& c : channels) {
     const std::uint32_t from = addresses[c.from].partition;
     const auto delay = static_cast<std::uint64_t>(c.min_delay_ps);
@@ -124,10 +124,7 @@ void System::find_edges() {
                       : "a cycle of channels with zero delay crosses partitions: " + cycle +
                             ": give one a delay or put these processes into one partition");
   }
-  for (std::uint32_t p = 0; p < size(); ++p) {
-    partitions[p]->set_lookahead(leaving[p]);
-    lookahead = std::min(lookahead, leaving[p]);
-  }
+  lookahead = *std::min_element(leaving.begin(), leaving.end());
   if (dense) return;
   for (const auto& [ends, delay] : delays) edges.push_back(Edge{ends.first, ends.second, delay});
   std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
@@ -179,12 +176,7 @@ const Failure* System::first_failure() const {
 
 std::uint64_t System::cut() const {
   std::uint64_t cut = EventQueue::kNever;
-  for (const auto& partition : partitions) {
-    if (partition->failed()) cut = std::min(cut, partition->failure().key.time + 1);
-    if (partition->stop_time() != EventQueue::kNever) {
-      cut = std::min(cut, partition->stop_time() + 1);
-    }
-  }
+  for (const auto& partition : partitions) cut = std::min(cut, partition->cut());
   return cut;
 }
 

@@ -37,12 +37,20 @@ class System {
   std::vector<std::uint32_t> edges_to;  // edges of receiver p: [edges_to[p], edges_to[p + 1])
   bool dense = false;                   // too many edges to look at one by one
   std::vector<std::uint32_t> stoppers;  // partitions with a process that may stop the run
-  std::uint64_t lookahead = EventQueue::kNever;  // least delay between any two partitions
+  static constexpr std::uint64_t kNever = EventQueue::kNever;
+  std::vector<std::uint64_t> leaving;  // by partition: least delay of a channel that leaves it
+  std::uint64_t lookahead = kNever;    // least delay between any two partitions
   // Where partitions post. The sequential loop uses the first; windows use two a thread, so that
   // one window's messages are read while the next one's are written.
   std::vector<Outbox> outboxes;
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(partitions.size()); }
+  // A partition that others hear from but that hears from nobody: nothing keeps it from running
+  // ahead of the others, so that their mail would pile up, but the number of its events.
+  [[nodiscard]] bool leads(std::uint32_t p) const {
+    return !dense && edges_to[p] == edges_to[p + 1] && leaving[p] != kNever;
+  }
+  static constexpr std::uint64_t kAheadEvents = 16;
   void start();  // every process, in order of id
   void resize_outboxes(std::size_t n);
   void drain(Outbox& outbox, std::uint32_t partition) {

@@ -29,6 +29,7 @@ WindowLoop::WindowLoop(System& system, RunControl& control, Tally& tally, Team& 
       horizon_(system),
       states_(system.size()),
       outlooks_(system.size()),
+      memory_(system.size()),
       limits_(system.size()),
       mail_(system.size()),
       order_(system.size()),
@@ -37,6 +38,10 @@ WindowLoop::WindowLoop(System& system, RunControl& control, Tally& tally, Team& 
       lists_(static_cast<std::size_t>(team.size())),
       errors_(static_cast<std::size_t>(team.size())) {
   std::iota(order_.begin(), order_.end(), 0U);
+  for (std::uint32_t p = 0; p < system.size(); ++p) {
+    if (system.leads(p)) leaders_.push_back(p);
+  }
+  led_.resize(system.size());
   std::fill(load_.begin(), load_.end(), 1);
   share_out();
   std::fill(load_.begin(), load_.end(), 0);
@@ -45,6 +50,7 @@ WindowLoop::WindowLoop(System& system, RunControl& control, Tally& tally, Team& 
 
 void WindowLoop::begin() {
   system_.drain_all();
+  cut_ = system_.cut();
   for (std::uint32_t p = 0; p < system_.size(); ++p) {
     if (mine(p)) refresh(p);
   }
@@ -55,6 +61,9 @@ void WindowLoop::refresh(std::uint32_t p) {
   Outlook& outlook = states_[p].outlook;
   outlook.next = partition.next_time();
   outlook.silent = partition.silent_until(outlook.absolute);
+  states_[p].memory = partition.memory();
+  states_[p].cut = partition.cut();
+  states_[p].failed = partition.failed();
 }
 
 // Takes what was posted in the last window into account: it is read in this one.
@@ -62,12 +71,13 @@ void WindowLoop::add_mail() {
   const std::size_t first = set(writing_ ^ 1U);
   for (std::uint32_t p = 0; p < system_.size(); ++p) {
     outlooks_[p] = states_[p].outlook;
+    memory_[p] = states_[p].memory;
     std::uint64_t earliest = EventQueue::kNever;
     for (std::size_t t = 0; t < lists_.size(); ++t) {
       earliest = std::min(earliest, system_.outboxes[first + t].earliest[p]);
     }
     mail_[p] = earliest != EventQueue::kNever;
-    if (mail_[p] == 0 || system_.partitions[p]->failed()) continue;
+    if (mail_[p] == 0 || states_[p].failed) continue;
     outlooks_[p].next = std::min(outlooks_[p].next, earliest);
     if (!outlooks_[p].absolute) outlooks_[p].silent = 0;
   }
@@ -79,7 +89,7 @@ bool WindowLoop::plan(std::uint64_t until) {
   std::uint64_t next = EventQueue::kNever;
   for (const Outlook& o : outlooks_) next = std::min(next, o.next);
   std::uint64_t arrival = horizon_.earliest_arrival(outlooks_);
-  std::uint64_t cut = std::min(until, system_.cut());
+  std::uint64_t cut = std::min(until, cut_);
   if (ranks_ != nullptr) {
     std::uint64_t stopper = EventQueue::kNever;
     for (const std::uint32_t s : system_.stoppers) {
@@ -94,10 +104,22 @@ bool WindowLoop::plan(std::uint64_t until) {
   } else {
     const auto limits = horizon_.limits(outlooks_, arrival);
     for (std::size_t p = 0; p < limits_.size(); ++p) limits_[p] = std::min(limits[p], cut);
+    hold_leaders(next);
   }
   now_ = next;
   stopped_ = cut < until;
   return next < cut;
+}
+
+// A leader works on its next events while the others work through its last ones, no further.
+void WindowLoop::hold_leaders(std::uint64_t next) {
+  for (const std::uint32_t p : leaders_) {
+    if (next < led_[p]) {
+      limits_[p] = 0;
+    } else if (outlooks_[p].next < limits_[p]) {
+      led_[p] = outlooks_[p].next;
+    }
+  }
 }
 
 std::size_t WindowLoop::make_lists() {
@@ -124,7 +146,7 @@ FetchAhead WindowLoop::fetch_ahead(std::uint32_t p) const {
       if (box.earliest[p] != EventQueue::kNever) ahead.add(box.to[p].memory());
     }
   }
-  system_.partitions[p]->add_memory(ahead);
+  memory_[p].add_to(ahead);
   return ahead;
 }
 
@@ -146,8 +168,10 @@ void WindowLoop::advance(std::uint32_t p, Outbox& outbox, const FetchAhead& ahea
     }
   }
   if (!partition.failed() && outlooks_[p].next < limits_[p]) {
+    const std::uint64_t budget =
+        ranks_ == nullptr && system_.leads(p) ? System::kAheadEvents : kWindowEvents;
     const std::uint64_t events =
-        partition.run(limits_[p], Partition::kNoReply, outbox, kWindowEvents, ahead);
+        partition.run(limits_[p], Partition::kNoReply, outbox, budget, ahead);
     states_[p].events = static_cast<std::uint32_t>(events);
   }
   refresh(p);
@@ -244,8 +268,8 @@ void WindowLoop::balance() {
   std::fill(load_.begin(), load_.end(), 0);
 }
 
-Progress WindowLoop::run(std::uint64_t until, Clock::time_point deadline) {
-  begin();
+Progress WindowLoop::run(std::uint64_t until, Clock::time_point deadline, bool resume) {
+  if (!resume) begin();
   Progress progress = Progress::finished;
   gate_.reset();
   team_.run(
@@ -272,6 +296,7 @@ Progress WindowLoop::lead(std::uint64_t until, Clock::time_point deadline) {
       load_[p] += states_[p].events;
       events += states_[p].events;
       states_[p].events = 0;
+      cut_ = std::min(cut_, states_[p].cut);
     }
     finish_window();
     const bool together = active >= 2 && team_.size() > 1;

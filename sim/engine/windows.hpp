@@ -27,7 +27,8 @@ class WindowLoop {
   WindowLoop(System& system, RunControl& control, Tally& tally, Team& team, Ranks* ranks);
 
   // Runs events before `until`; returns budget_spent after the window that ends past `deadline`.
-  Progress run(std::uint64_t until, Clock::time_point deadline);
+  // `resume` says that nothing else ran events since the last call: mail stays where it is.
+  Progress run(std::uint64_t until, Clock::time_point deadline, bool resume = false);
   [[nodiscard]] StopReason limit() const { return *limit_; }
   // Whether a process, on any rank, ended the run.
   [[nodiscard]] bool stopped() const { return stopped_; }
@@ -60,9 +61,14 @@ class WindowLoop {
       owner_came.store(false, std::memory_order_relaxed);
     }
   };
+  // What is known of a partition between windows, apart from the partition itself: that one lies in
+  // the cache of whoever ran it.
   struct alignas(64) State {
     Outlook outlook;
+    EventQueue::Memory memory;
+    std::uint64_t cut = EventQueue::kNever;
     std::uint32_t events = 0;
+    bool failed = false;
   };
 
   void begin();
@@ -70,6 +76,7 @@ class WindowLoop {
   void help(int worker);
   bool plan(std::uint64_t until);
   void add_mail();
+  void hold_leaders(std::uint64_t next);
   std::size_t make_lists();
   void execute(std::size_t active);
   void work(int worker);
@@ -93,14 +100,18 @@ class WindowLoop {
   Horizon horizon_;
   std::vector<State> states_;
   std::vector<Outlook> outlooks_;
+  std::vector<EventQueue::Memory> memory_;  // of a window; the partition itself may be running
   std::vector<std::uint64_t> limits_;
   std::vector<std::uint8_t> mail_;
+  std::vector<std::uint32_t> leaders_;
+  std::vector<std::uint64_t> led_;    // by leader: where its last events began
   std::vector<std::uint32_t> order_;  // partitions, busiest first
   std::vector<std::uint32_t> owner_;  // the worker a partition prefers, to keep its cache warm
   std::vector<std::uint64_t> load_;
   std::vector<List> lists_;
   Gate gate_;
   std::vector<std::exception_ptr> errors_;  // of the helpers
+  std::uint64_t cut_ = EventQueue::kNever;  // events at or after this are not to be run
   std::size_t leave_ = 0;                   // partitions that are not taken from their owner
   unsigned writing_ = 0;                    // the parity of the mailboxes being written
   std::uint64_t now_ = 0;

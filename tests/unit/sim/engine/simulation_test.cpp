@@ -1,5 +1,7 @@
 #include "sim/engine/simulation.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <string>
@@ -370,4 +372,49 @@ TEST_CASE("the failure reported is the earliest in simulated time") {
   simulation.connect(EntityId{0}, EntityId{1}, ps(1000));
   CHECK_THROWS_WITH(simulation.run({}), Contains("from 1"));
   CHECK_THROWS_WITH(simulation.run({}), Contains("from 1"));
+}
+
+namespace {
+
+std::atomic<int> sent{0}, received{0}, most_waiting{0};
+
+class Source final : public Process {
+ public:
+  ChannelId channel;
+  void start(Context& c) override { c.schedule(ps(1), 0); }
+  void handle(Context& c, const Event&) override {
+    ++sent;
+    c.send(channel, ps(5), 0, Payload(1));
+    if (sent < 20'000) c.schedule(ps(1), 0);
+  }
+};
+
+class Sink final : public Process {
+ public:
+  void handle(Context&, const Event&) override {
+    most_waiting = std::max(most_waiting.load(), sent - ++received);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a partition that hears from nobody does not run away from those that hear from it") {
+  for (const int threads : {1, 2}) {
+    INFO(threads << " threads");
+    sent = received = most_waiting = 0;
+    Simulation s;
+    auto source = std::make_unique<Source>();
+    Source& first = *source;
+    s.add_process(std::move(source), s.add_partition());
+    s.add_process(std::make_unique<Sink>(), s.add_partition());
+    first.channel = s.connect(EntityId{0}, EntityId{1}, ps(5));
+    RunOptions options;
+    options.threads = threads;
+    options.executor = threads > 1 ? ExecutorKind::threads : ExecutorKind::serial;
+    options.always_windows = true;
+    CHECK(s.run(options).events == 40'000);
+    CHECK(received == 20'000);
+    // 16 events at a time, twice that while both work, and the messages on their way.
+    CHECK(most_waiting <= 40);
+  }
 }
