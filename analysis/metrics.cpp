@@ -98,12 +98,12 @@ void count_without_table(const ServingResult& result, Metrics& m) {
 // Latencies of requests that were forgotten: each column by its own quantiles, in rank order, so
 // that joint limits are judged as if the slowest in one were the slowest in all.
 RequestLatencies latencies_of_sketches(const models::serving::Sketches& sketches, Metrics& m) {
-  m.ttft = describe(sketches.ttft);
-  m.tpot = describe(sketches.tpot);
-  m.e2el = describe(sketches.e2el);
-  m.queueing = describe(sketches.queueing);
-  m.prefill = describe(sketches.prefill);
-  m.decode = describe(sketches.decode);
+  m.ttft = describe_sketch(sketches.ttft);
+  m.tpot = describe_sketch(sketches.tpot);
+  m.e2el = describe_sketch(sketches.e2el);
+  m.queueing = describe_sketch(sketches.queueing);
+  m.prefill = describe_sketch(sketches.prefill);
+  m.decode = describe_sketch(sketches.decode);
   RequestLatencies all;
   all.ttft_s = m.ttft.ascending;
   all.tpot_s = m.tpot.n > 0 ? m.tpot.ascending : std::vector<double>(all.ttft_s.size(), 0.0);

@@ -41,7 +41,7 @@ Distribution describe(std::vector<double> values) {
   return d;
 }
 
-Distribution describe(const sim::metrics::Histogram& sketch) {
+Distribution describe_sketch(const sim::metrics::Histogram& sketch) {
   constexpr int kQuantiles = 1000;
   Distribution d;
   d.n = sketch.count();

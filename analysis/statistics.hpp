@@ -39,7 +39,7 @@ struct Distribution {
 };
 Distribution describe(std::vector<double> values);
 // Of values that were not kept: `ascending` holds a thousand of its quantiles, std is missing.
-Distribution describe(const sim::metrics::Histogram& sketch);
+Distribution describe_sketch(const sim::metrics::Histogram& sketch);
 // mean, p50, p90, p95, p99; throws InputError on another name.
 double statistic(const Distribution& distribution, const std::string& name);
 

@@ -144,13 +144,16 @@ StepCost StepModel::wide_cost(const StepInput& step) const {
   Tokens tokens = tokens_of(step);
   tokens.rank = std::ceil(tokens.rank / batches);
   tokens.group = std::ceil(tokens.group / batches);
+  const auto in_engine = [this, prompts](const RawCell& raw) {
+    return prompts ? alone(raw) : corrected(raw);
+  };
   Cell compute, travel;
-  add(compute, dense_, tokens.rank, batches,
-      [&](std::size_t i) { return corrected(tables_->dense(i)); });
+  add(compute, prompts ? prompt_dense_ : dense_, tokens.rank, batches,
+      [&](std::size_t i) { return in_engine(tables_->dense(i)); });
   add(compute, experts_[e], tokens.group, batches,
-      [&](std::size_t i) { return corrected(tables_->experts(i, exchange)); });
+      [&](std::size_t i) { return in_engine(tables_->experts(i, exchange)); });
   add(travel, exchange_[e], tokens.rank, batches,
-      [&](std::size_t i) { return corrected(tables_->exchange(i, exchange)); });
+      [&](std::size_t i) { return in_engine(tables_->exchange(i, exchange)); });
   add_prefill(compute, step.chunks);
   if (step.decode_batch > 0) {
     const Span span = decode_span(std::ceil(per_rank(step.decode_batch) / batches),

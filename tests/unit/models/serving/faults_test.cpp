@@ -49,14 +49,14 @@ TEST_CASE("Random faults have the stated means and follow the seed") {
   FaultSpec faults;
   faults.mean_between_s[static_cast<int>(FaultKind::node)] = 100;
   faults.mean_repair_s[static_cast<int>(FaultKind::node)] = 25;
-  const PoolShape shape{20, 8, 8};
+  const PoolShape shape{200, 8, 8};
   const auto horizon = 10'000 * kSecond;
   const auto a = outages_of(faults, 0, shape, horizon, 1);
   double down = 0;
   for (const auto& replica : a)
     for (const Outage& outage : replica)
       down += static_cast<double>(outage.to_ps - outage.from_ps) / kSecond;
-  CHECK(down / (20 * 10'000.0) == Approx(0.2).margin(0.02));
+  CHECK(down / (200 * 10'000.0) == Approx(0.2).margin(0.01));
   const auto b = outages_of(faults, 0, shape, horizon, 1);
   const auto c = outages_of(faults, 0, shape, horizon, 2);
   REQUIRE((!a[0].empty() && !c[0].empty()));

@@ -144,9 +144,10 @@ TEST_CASE("every key of the schema is read by the loader") {
     files.push_back(with(head, policy, one) + drawn + "  arrivals: {poisson: 1/s}\n" + tail);
   files.push_back(with(head, "  replicas: 1\n", "  engine_args: --stream-interval 4\n") + drawn +
                   "  arrivals: {poisson: 1/s}\n" + tail);
-  const std::string wide = with(head, "tensor: 8, pipeline: 1, data_attention: 1, expert: 1",
-                                "tensor: 1, pipeline: 1, data_attention: 8, expert: 8");
-  const std::string exchange = with(wide, "all_to_all: false", "all_to_all: true");
+  const std::string wide = with(head, "tensor: 8, pipeline: 1, data_attention: 1",
+                                "tensor: 1, pipeline: 1, data_attention: 8");
+  const std::string exchange =
+      with(with(wide, "expert: 1, ", "expert: 8, "), "all_to_all: false", "all_to_all: true");
   const std::string load = drawn + "  arrivals: {poisson: 1/s}\n" + tail;
   files.push_back(
       with(exchange, "  replicas: 1\n",
