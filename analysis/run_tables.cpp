@@ -46,7 +46,8 @@ void put_requests(Hdf5File& h5, const RequestTable& r) {
   std::transform(r.outcome.begin(), r.outcome.end(), outcome.begin(),
                  [](RequestOutcome o) { return static_cast<std::uint8_t>(o); });
   put(h5, "requests/outcome", outcome, "code");
-  h5.set_attribute("requests/outcome", "codes", "0 completed, 1 rejected, 2 unfinished");
+  h5.set_attribute("requests/outcome", "codes",
+                   "0 completed, 1 rejected, 2 unfinished, 3 timed out, 4 failed");
 }
 
 void put_iterations(Hdf5File& h5, const models::serving::StepTable& s) {

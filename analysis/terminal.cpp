@@ -89,7 +89,9 @@ std::string layout_text(const models::llm::Layout& l) {
   std::string out = fmt::format("TP{}", l.tensor);
   if (l.pipeline > 1) out += fmt::format(" PP{}", l.pipeline);
   if (l.data_attention > 1) out += fmt::format(" DP{}", l.data_attention);
+  if (l.context > 1) out += fmt::format(" CP{}", l.context);
   if (l.expert > 1) out += fmt::format(" EP{}", l.expert);
+  if (l.experts_on_host) out += ", experts on the CPUs";
   return out;
 }
 
@@ -209,7 +211,10 @@ void put_sources(Answer& out, const ServingResult& result) {
     out.line(
         fmt::format("  {:<{}}and {} more in the report", "", kLabelWidth, sources.size() - kShown));
   // Operator times are all that this error has been validated for.
-  if (!sources.empty())
+  if (!sources.empty() && result.error_of_servers)
+    out.line(fmt::format("  {:<{}}+- of latencies: as found on real servers of this engine", "",
+                         kLabelWidth));
+  if (!sources.empty() && !result.error_of_servers)
     out.line(fmt::format("  {:<{}}+- covers operator times; whole servers have been further off",
                          "", kLabelWidth));
 }
@@ -274,7 +279,7 @@ std::string terminal_answer(const Scenario& scenario, const ServingResult& resul
   put_head(out, scenario, result, m);
   out.blank();
   out.row("", fmt::format("{:>12}{:>12}{:>12}{:>12}", "p50", "p90", "p99", "mean"));
-  put_latency(out, "TTFT", m.ttft, m.latency);
+  put_latency(out, "TTFT", m.ttft, m.ttft_trust);
   put_latency(out, "TPOT", m.tpot, m.latency);
   put_latency(out, "E2E", m.e2el, m.latency);
   out.blank();

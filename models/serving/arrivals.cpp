@@ -33,6 +33,12 @@ Random stream(std::uint64_t seed, std::uint64_t entity, Purpose purpose) {
 // order in which clients send.
 std::int32_t draw_length(const LengthSpec& spec, std::uint64_t seed, Purpose purpose,
                          std::uint64_t request) {
+  if (spec.mean > 0) {
+    Random random = stream(seed, request, purpose);
+    const double length =
+        random.lognormal(std::log(spec.mean) - spec.sigma * spec.sigma / 2, spec.sigma);
+    return static_cast<std::int32_t>(std::clamp(std::round(length), 1.0, double(spec.tokens)));
+  }
   const auto low = std::max<std::int64_t>(1, std::llround(spec.low_fraction * spec.tokens));
   if (low >= spec.tokens) return spec.tokens;
   Random random = stream(seed, request, purpose);

@@ -73,6 +73,7 @@ Slot Batch::enqueue(const Sequence& arrival) {
   }
   Sequence& sequence = sequences_[slot];
   sequence.target = sequence.input;
+  if (sequence.swapped) swapped_blocks_ += blocks_for(sequence.prefilled);
   sequence.state = SequenceState::waiting;
   if (waiting_.empty() || sequences_[waiting_.back()].rank <= sequence.rank) {
     waiting_.push_back(slot);
@@ -272,6 +273,23 @@ void Batch::release(Slot slot) {
   leave_decode(slot);
   free_blocks_ += sequence.blocks;
   committed_blocks_ -= sequence.committed;
+  sequence.state = SequenceState::free;
+  free_slots_.push_back(slot);
+}
+
+void Batch::abandon(Slot slot) {
+  Sequence& sequence = sequences_[slot];
+  if (sequence.state == SequenceState::waiting) {
+    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), slot));
+    if (sequence.swapped) swapped_blocks_ -= blocks_for(sequence.prefilled);
+  } else if (sequence.state == SequenceState::decoding) {
+    leave_decode(slot);
+  } else {
+    leave(prefilling_, slot);
+  }
+  free_blocks_ += sequence.blocks;
+  committed_blocks_ -= sequence.committed;
+  sequence.blocks = sequence.committed = 0;
   sequence.state = SequenceState::free;
   free_slots_.push_back(slot);
 }

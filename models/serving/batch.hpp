@@ -83,7 +83,8 @@ class Batch {
   [[nodiscard]] bool can_ever_hold(std::int32_t input, std::int32_t output) const;
 
   // --- what schedulers do
-  // Behind all of its rank or lower.
+  // Behind all of its rank or lower. One that comes `swapped`, its prompt done elsewhere, waits
+  // with its KV outside the pool and decodes as soon as it is admitted.
   Slot enqueue(const Sequence& arrival);
   // Whether the rules allow a waiting request to process `tokens` more of its prompt while
   // `keep_free` blocks stay available to others.
@@ -110,6 +111,8 @@ class Batch {
   // the ended ones still in place for release().
   void collect_finished(std::int64_t now_ps, std::vector<Slot>& finished);
   void release(Slot slot);
+  // Out of the queue or the batch, done or not.
+  void abandon(Slot slot);
   [[nodiscard]] std::int32_t cached_tokens(Slot slot) const;
   [[nodiscard]] std::int32_t generated_tokens(Slot slot) const;
 

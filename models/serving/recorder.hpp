@@ -76,7 +76,8 @@ struct RecorderSpec {
   hardware::GpuSpec gpu;
   power::PowerModel power;
   std::int64_t total_blocks = 1;
-  std::int64_t measured_from_ps = 0;  // energy and busy time count from here
+  std::int64_t measured_from_ps = 0;           // energy and busy time count from here
+  std::int64_t measured_until_ps = INT64_MAX;  // tokens of the window count until here
   SeriesGrid grid;
   std::size_t step_capacity = 0;
 };
@@ -88,8 +89,9 @@ struct RunTotals {  // of one replica, over the whole run
   double decode_context = 0;   // sum over steps of tokens attended to by decodes
   double prefill_context = 0;  // sum over chunks of tokens already cached
   std::int64_t chunks = 0;
-  StepCost cost;                                    // sums
-  double measured_busy_s = 0, measured_joules = 0;  // one GPU, from measured_from on
+  StepCost cost;                                           // sums
+  std::int64_t measured_prefill = 0, measured_output = 0;  // tokens of steps within the window
+  double measured_busy_s = 0, measured_joules = 0;         // one GPU, from measured_from on
   RunTotals& operator+=(const RunTotals& o);
 };
 

@@ -19,6 +19,13 @@ namespace {
 // wasted the look-ups behind the cut. Changes speed only.
 constexpr std::size_t kShortestRun = 8, kLongestRun = 512;
 constexpr std::size_t kAtOnce = 64;  // steps priced in one call, on the stack
+
+// Of a straggler: everything but the busy time at peak rates takes longer.
+void slow_down(StepCost& cost, double times) {
+  for (double* part : {&cost.seconds, &cost.gemm_s, &cost.attention_s, &cost.experts_s,
+                       &cost.communication_s, &cost.elementwise_s, &cost.host_s})
+    *part *= times;
+}
 }  // namespace
 
 Replica::Replica(const ReplicaSpec& spec, const StepTimer& timer)
@@ -28,7 +35,22 @@ Replica::Replica(const ReplicaSpec& spec, const StepTimer& timer)
       batch_(spec.kv_blocks, spec.block_tokens, spec.admission, spec.first_chunk_tokens),
       recorder_(spec.recorder),
       watch_(spec.watch),
+      stream_(spec.stream_token_ps),
       run_cap_(2 * kShortestRun) {}
+
+void Replica::start(Context& context) {
+  for (const Outage& outage : spec_.outages) {
+    const Duration from = Duration::picoseconds(outage.from_ps);
+    const Duration to = Duration::picoseconds(outage.to_ps);
+    if (outage.down()) {
+      context.schedule(from, kFail, {}, Priority::urgent);
+      context.schedule(to, kRepaired, {}, Priority::urgent);
+    } else {
+      context.schedule(from, kPace, Payload(outage.slowdown), Priority::urgent);
+      context.schedule(to, kPace, Payload(1.0), Priority::urgent);
+    }
+  }
+}
 
 void Replica::handle(Context& context, const Event& event) {
   switch (event.kind) {
@@ -46,50 +68,22 @@ void Replica::handle(Context& context, const Event& event) {
       end_step(context);
       start_step(context);
       break;
+    case kExpire:
+      expire(context, event.payload.as<ExpireMessage>());
+      break;
+    case kFail:
+      fail(context);
+      break;
+    case kRepaired:
+      down_ = false;
+      break;
+    case kPace:
+      if (run_length_ > 0) cut_run(context);
+      pace_ = event.payload.as<double>();
+      break;
     default:
       SIM_ASSERT(false, "a replica got a message it does not know");
   }
-}
-
-void Replica::receive(Context& context, const RequestMessage& message) {
-  ++counts_.received;
-  if (!batch_.can_ever_hold(message.input, message.output)) return reject(context, message);
-  const std::int64_t now_ps = context.now().ps();
-  if (run_length_ > 0) cut_run(context);
-  recorder_.waiting(now_ps, batch_.waiting().size());
-  Sequence sequence;
-  sequence.request = message.request;
-  sequence.input = message.input;
-  sequence.output = message.output;
-  sequence.arrival_ps = message.arrival_ps;
-  sequence.queued_ps = now_ps;
-  sequence.deadline_ps = message.deadline_ps;
-  sequence.tenant = message.tenant;
-  sequence.priority = message.priority;
-  sequence.rank = scheduler_->rank(sequence);
-  const Slot slot = batch_.enqueue(sequence);
-  scheduler_->arrived(batch_, slot);
-  if (watch_.is(message.request)) watch_.queued(batch_, slot, now_ps);
-  // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
-  if (!busy_ && !wake_pending_) {
-    context.schedule(Duration{}, kWake, {}, Priority::late);
-    wake_pending_ = true;
-  }
-}
-
-void Replica::reject(Context& context, const RequestMessage& message) {
-  ++counts_.rejected;
-  if (watch_.is(message.request)) watch_.refused(context.now().ps());
-  if (spec_.keep_records) {
-    RequestRecord record;
-    record.request = message.request;
-    record.input = message.input;
-    record.output = message.output;
-    record.arrival_ps = message.arrival_ps;
-    record.outcome = RequestOutcome::rejected;
-    records_.push_back(record);
-  }
-  announce(context, message.request);
 }
 
 // Something arrived within a run: it ends with the step in progress.
@@ -123,6 +117,7 @@ StepInput Replica::step_input() {
 // With the copies of KV to and from host memory, which the step waits for.
 StepCost Replica::price(const StepInput& input) const {
   StepCost cost = timer_.cost(input);
+  if (pace_ != 1.0) slow_down(cost, pace_);
   const double copies_s = plan_.swapped_blocks * spec_.swap_block_s;
   cost.seconds += copies_s;
   cost.host_s += copies_s;
@@ -147,6 +142,7 @@ void Replica::wait_for_policy(Context& context) {
 
 void Replica::start_step(Context& context) {
   const std::int64_t now_ps = context.now().ps();
+  poll(context);
   const std::size_t queued = batch_.waiting().size();
   plan_.clear();
   scheduler_->plan(batch_, now_ps, plan_);
@@ -166,7 +162,8 @@ void Replica::start_step(Context& context) {
   for (const PlannedChunk& chunk : plan_.chunks)
     chunks_.push_back(
         {plan_.padded ? longest : chunk.tokens, batch_.sequence(chunk.slot).prefilled});
-  if (plan_.steady && plan_.swapped_blocks == 0 && spec_.decode_runs) return start_run(context);
+  const bool plain = plan_.swapped_blocks == 0 && pace_ == 1.0;
+  if (plan_.steady && plain && spec_.decode_runs) return start_run(context);
   const Duration duration = Duration::from_seconds(price(step_input()).seconds);
   ends_.assign(1, now_ps + duration.ps());
   step_end_ = context.schedule(duration, kStepEnd, {}, Priority::late);
@@ -174,8 +171,11 @@ void Replica::start_step(Context& context) {
 
 // Steps that can be done before a sequence ends, a first chunk is full, or blocks run short.
 std::size_t Replica::run_length() {
-  const auto limit = static_cast<std::size_t>(std::clamp<std::int64_t>(
-      batch_.steps_to_milestone(), 1, static_cast<std::int64_t>(run_cap_)));
+  std::int64_t most = batch_.steps_to_milestone();
+  if (spec_.poll_steps > 1)
+    most = std::min<std::int64_t>(most, spec_.poll_steps - decodes_since_poll_);
+  const auto limit = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(most, 1, static_cast<std::int64_t>(run_cap_)));
   std::int64_t free = batch_.free_blocks() - batch_.decode_blocks();
   std::size_t length = 1;
   for (; length < limit; ++length) {
@@ -242,7 +242,10 @@ void Replica::book_step(std::int64_t end_ps, const StepInput& input, const StepC
   recorder_.step(record, input, cost);
   if (watch_.on()) watch_.step(batch_, plan_, step_start_ps_, end_ps);
   if (plan_.decode) batch_.end_decode_step();
-  for (const PlannedChunk& chunk : plan_.chunks) batch_.end_chunk(chunk.slot, chunk.tokens, end_ps);
+  decodes_since_poll_ = plan_.chunks.empty() ? decodes_since_poll_ + 1 : spec_.poll_steps;
+  const std::int64_t sent_ps = stream_.send(end_ps, record.output_tokens);
+  for (const PlannedChunk& chunk : plan_.chunks)
+    batch_.end_chunk(chunk.slot, chunk.tokens, sent_ps);
   step_start_ps_ = end_ps;
 }
 
@@ -259,29 +262,20 @@ void Replica::end_step(Context& context) {
 }
 
 void Replica::complete_finished(Context* context, std::int64_t now_ps) {
-  batch_.collect_finished(now_ps, finished_);
-  const std::int64_t delay_ps = spec_.response_delay.ps();
+  const std::int64_t sent_ps = stream_.after(now_ps);
+  batch_.collect_finished(sent_ps, finished_);
   for (const Slot slot : finished_) {
-    const Sequence& sequence = batch_.sequence(slot);
-    SIM_ASSERT(batch_.generated_tokens(slot) == sequence.output, "a request ended early");
-    ++counts_.completed;
-    counts_.input_tokens += sequence.input;
-    counts_.output_tokens += sequence.output;
-    counts_.last_ps = now_ps + delay_ps;
-    if (spec_.keep_records)
-      records_.push_back({sequence.request, sequence.input, sequence.output, sequence.preemptions,
-                          sequence.arrival_ps, sequence.scheduled_ps, sequence.first_ps + delay_ps,
-                          now_ps + delay_ps, RequestOutcome::completed});
-    if (context != nullptr) announce(*context, sequence.request);
+    SIM_ASSERT(batch_.generated_tokens(slot) == batch_.sequence(slot).output,
+               "a request ended early");
+    account(slot);
+    if (watch_.is(batch_.sequence(slot).request)) watch_.finished(batch_, slot, now_ps);
+    if (context != nullptr && batch_.sequence(slot).output < guests_[slot].output)
+      hand_on(*context, slot, now_ps);
+    else
+      complete(context, slot, now_ps, sent_ps);
     scheduler_->finished(batch_, slot);
-    if (watch_.is(sequence.request)) watch_.finished(batch_, slot, now_ps);
     batch_.release(slot);
   }
-}
-
-void Replica::announce(Context& context, std::uint32_t request) {
-  if (!report_) return;
-  context.send(*report_, spec_.response_delay, kDone, Payload(DoneMessage{request, spec_.index}));
 }
 
 void Replica::save(std::vector<std::byte>& out) const {
@@ -302,8 +296,8 @@ void Replica::finish(sim::core::Time end) {
   const auto keep = [&](Slot slot) {
     const Sequence& s = batch_.sequence(slot);
     const std::int64_t first = s.first_ps < 0 ? -1 : s.first_ps + spec_.response_delay.ps();
-    records_.push_back({s.request, s.input, s.output, s.preemptions, s.arrival_ps, s.scheduled_ps,
-                        first, -1, RequestOutcome::unfinished});
+    records_.push_back({s.request, s.input, guests_[slot].output, s.preemptions, s.arrival_ps,
+                        s.scheduled_ps, first, -1, RequestOutcome::unfinished});
   };
   for (const Slot slot : batch_.waiting()) keep(slot);
   for (const Slot slot : batch_.prefilling()) keep(slot);

@@ -13,6 +13,9 @@
 #include "models/power/gpu_power.hpp"
 #include "models/serving/batching.hpp"
 #include "models/serving/client_pool.hpp"
+#include "models/serving/cluster.hpp"
+#include "models/serving/expert_parallel.hpp"
+#include "models/serving/speculation.hpp"
 #include "sim/core/time.hpp"
 
 namespace foretoken::models::serving {
@@ -20,6 +23,24 @@ namespace foretoken::models::serving {
 using sim::core::Duration;
 
 enum class MemoryRule { by_engine, whole, static_pool, free_memory };
+
+// Kernels inside a running engine against the same kernels timed alone: engines fuse, tune and
+// overlap, and their weights do not stay in the caches. Of each family of operators `*_least` is a
+// factor on the least time that memory, arithmetic and wire allow, and the other the share of what
+// the kernel alone takes above it that is left in the engine; 1 and 1 = as measured alone. Fitted
+// on served rows (validation/serving), the same for every model and GPU.
+struct InSitu {
+  double gemm_least = 1.0, gemm = 1.0;
+  double attention_least = 1.0, attention = 1.0;
+  double experts_least = 1.0, experts = 1.0;
+  double wire = 1.0, communication = 1.0;
+  double elementwise = 1.0;  // share of element-wise time left after fusion
+  double prefill = 1.0;      // factor on the kernels of steps that carry prompts, as timed alone
+  // Tables may time a fallback kernel that no engine runs on that GPU. Where another engine's
+  // kernel for the same operator on the same GPU takes less, no more than this multiple of it; 0 =
+  // off.
+  double kernel_slack = 0.0;
+};
 
 // Overheads that a real engine pays; few, explicit, from the engine's card with a source.
 struct EngineSpec {
@@ -47,12 +68,20 @@ struct EngineSpec {
   double host_relative_error = 0.0;   // how far off the host terms were found to be
   int stream_interval = 1;            // tokens per streamed chunk
   bool first_token_at_once = true;    // false: even the first token waits for a full chunk
+  double stream_chunk_s = 0.0;        // front end, per streamed chunk: its rate is a limit
+  int poll_steps = 1;                 // decode steps between two looks at new requests
   std::vector<int>
       graph_batches;         // CUDA-graph capture sizes (decode batch is padded up); empty = none
   double expert_skew = 0.0;  // power-law exponent of routed traffic, when the scenario has none
+  InSitu in_situ;
+  // Mean absolute error over runs of real servers of this engine, deployments left out of the fit;
+  // 0 = not known.
+  double served_ttft_error = 0.0, served_tpot_error = 0.0;
 };
 
+// One pool of equal replicas.
 struct DeploymentSpec {
+  PoolRole role = PoolRole::whole;
   llm::ModelSpec model;
   llm::Precision precision;
   llm::Layout layout;
@@ -62,8 +91,13 @@ struct DeploymentSpec {
   EngineSpec engine;
   BatchingSpec batching;
   double expert_skew = 0.0;
+  ExpertParallelSpec expert_parallel;
+  SpeculationSpec speculation;
   power::PowerModel power;
-  std::string router = "round_robin";  // or least_requests
+  std::string router = "round_robin";  // see router_policies()
+  Duration router_load_age;            // how old the loads are that it goes by
+  std::vector<ServiceStep> schedule;   // ascending; empty: every replica, always
+  AutoscaleSpec autoscale;
 };
 
 struct TraceRequest {
@@ -124,6 +158,7 @@ using Arrivals = std::variant<TraceArrivals, PoissonArrivals, RenewalArrivals, M
 struct LengthSpec {           // for arrivals without lengths of their own
   double low_fraction = 1.0;  // uniform integer in [low_fraction * tokens, tokens]; 1 = fixed
   int tokens = 0;
+  double mean = 0.0, sigma = 0.0;  // mean > 0: log-normal instead, cut at `tokens`
 };
 
 // Factor on the rate of random arrivals over time, linear between points; `period_s` > 0: repeats,
@@ -163,6 +198,8 @@ struct WorkloadSpec {
 
 struct ServingSpec {
   DeploymentSpec deployment;
+  std::vector<DeploymentSpec> pools;  // more of them; a prefill pool is followed by its decode pool
+  ClusterSpec cluster;
   WorkloadSpec workload;
   std::uint64_t seed = 1;
   bool record_requests = true;

@@ -8,181 +8,78 @@
 namespace foretoken::models::serving {
 namespace {
 
-using hardware::DType;
-using llm::WeightFormat;
 using sim::core::Duration;
-
-constexpr double kPrior = 64.0;  // shift of the prior-context axis, so that zero has a logarithm
 
 double lerp(double a, double b, double f) { return a + (b - a) * f; }
 
-// Arithmetic a format computes in: weight-only formats are widened before the tensor cores.
-DType compute_type(WeightFormat format) {
-  switch (format) {
-    case WeightFormat::fp8:
-    case WeightFormat::fp8_block:
-      return DType::fp8;
-    case WeightFormat::nvfp4:
-      return DType::fp4;
-    default:
-      return DType::bf16;
-  }
-}
-
-// Bytes one GPU sends: a ring's 2 (n-1)/n of the buffer for a sum, half that for its halves.
-double link_bytes(const llm::CollectiveOp& op) {
-  const double share = static_cast<double>(op.gpus - 1) / op.gpus;
-  switch (op.kind) {
-    case llm::CollectiveKind::all_reduce:
-      return 2.0 * share * op.bytes;
-    case llm::CollectiveKind::send_recv:
-      return op.bytes;
-    default:
-      return share * op.bytes;
-  }
-}
-
-bool is_experts(const llm::Operator& op) { return std::holds_alternative<llm::MoeOp>(op.shape); }
-
-// Work of a chunk in units of query-key pairs; the constant stands for what grows with its tokens
-// alone. Prefill cells hold cost / weight, which varies little between nodes.
-double prefill_weight(double tokens, double prior) {
-  return tokens * (prior + 0.5 * tokens + 256.0);
-}
-
-double largest_batch(const DeploymentSpec& d) { return std::max(d.batching.max_sequences, 1); }
-double largest_chunk(const DeploymentSpec& d) { return std::max(d.batching.max_tokens, 1); }
-// A decode batch is padded to the next captured graph, and a step may hold both kinds of work.
-double largest_step(const DeploymentSpec& d) {
-  return 2.0 * std::max(largest_chunk(d), largest_batch(d)) + 64.0;
+// Sum of the families, and busy time at peak rates, which no engine changes.
+Cell completed(Cell cell, const decltype(RawCell::v)& raw) {
+  for (const auto f :
+       {Cell::gemm, Cell::attention, Cell::experts, Cell::communication, Cell::elementwise})
+    cell.v[Cell::total] += cell.v[f];
+  cell.v[Cell::tensor] = raw[RawCell::tensor];
+  cell.v[Cell::memory] = raw[RawCell::memory];
+  cell.v[Cell::link] = raw[RawCell::link];
+  return cell;
 }
 
 }  // namespace
 
 StepModel::StepModel(const DeploymentSpec& deployment,
                      std::shared_ptr<const kernels::Calibration> calibration)
+    : StepModel(deployment,
+                std::make_shared<StepTables>(
+                    deployment, make_kernels(deployment.node, deployment.engine, calibration))) {}
+
+StepModel::StepModel(const DeploymentSpec& deployment, std::shared_ptr<const StepTables> tables)
     : deployment_(deployment),
-      kernels_(deployment.node, deployment.engine.tables, std::move(calibration)),
+      tables_(std::move(tables)),
       streams_(deployment.layout.data_attention * deployment.layout.pipeline),
-      token_axis_(largest_step(deployment)),
-      group_axis_(largest_step(deployment) * streams_),
-      batch_axis_(2.0 * largest_batch(deployment)),
-      chunk_axis_(largest_chunk(deployment)),
-      context_axis_(2.0 * deployment.model.max_positions + 2.0),
-      prior_axis_(deployment.model.max_positions + kPrior),
-      dense_(token_axis_.size()),
-      group_(group_axis_.size()),
-      head_(token_axis_.size()),
-      decode_(batch_axis_.size() * context_axis_.size()),
-      prefill_(chunk_axis_.size() * prior_axis_.size()) {
+      contexts_(tables_->context_nodes()),
+      priors_(tables_->prior_nodes()),
+      dense_(tables_->token_nodes()),
+      group_(tables_->group_nodes()),
+      prompt_dense_(tables_->token_nodes()),
+      prompt_group_(tables_->group_nodes()),
+      head_(tables_->token_nodes()),
+      decode_(tables_->batch_nodes() * contexts_),
+      prefill_(tables_->chunk_nodes() * priors_),
+      experts_{{LazyCells(tables_->group_nodes()), LazyCells(tables_->group_nodes())}},
+      exchange_{{LazyCells(tables_->token_nodes()), LazyCells(tables_->token_nodes())}} {
   auto& graphs = deployment_.engine.graph_batches;
   std::sort(graphs.begin(), graphs.end());
 }
 
-Cell::Field StepModel::family_of(const llm::OperatorShape& shape) {
-  struct Visitor {
-    Cell::Field operator()(const llm::GemmOp&) const { return Cell::gemm; }
-    Cell::Field operator()(const llm::MlaBmmOp&) const { return Cell::gemm; }
-    Cell::Field operator()(const llm::MoeOp&) const { return Cell::experts; }
-    Cell::Field operator()(const llm::CollectiveOp&) const { return Cell::communication; }
-    Cell::Field operator()(const llm::ElementwiseOp&) const { return Cell::elementwise; }
-    Cell::Field operator()(const llm::PrefillAttentionOp&) const { return Cell::attention; }
-    Cell::Field operator()(const llm::DecodeAttentionOp&) const { return Cell::attention; }
-    Cell::Field operator()(const llm::MlaPrefillOp&) const { return Cell::attention; }
-    Cell::Field operator()(const llm::MlaDecodeOp&) const { return Cell::attention; }
+// Kernels inside the engine against the same kernels alone: see InSitu.
+Cell StepModel::corrected(const RawCell& raw) const {
+  const InSitu& factor = deployment_.engine.in_situ;
+  const auto& v = raw.v;
+  const auto in_engine = [](double least, double all, double of_least, double of_rest) {
+    return of_least * least + of_rest * (all - least);
   };
-  return std::visit(Visitor{}, shape);
-}
-
-double StepModel::peak(const llm::OperatorShape& shape) const {
-  DType type = DType::bf16;
-  if (const auto* gemm = std::get_if<llm::GemmOp>(&shape)) type = compute_type(gemm->format);
-  if (const auto* bmm = std::get_if<llm::MlaBmmOp>(&shape)) type = compute_type(bmm->format);
-  if (const auto* moe = std::get_if<llm::MoeOp>(&shape)) type = compute_type(moe->format);
-  const auto& peaks = deployment_.node.gpu.peak;
-  for (const DType candidate : {type, DType::fp8, DType::bf16, DType::fp16, DType::fp32}) {
-    if (candidate == DType::fp8 && type == DType::bf16) continue;
-    const auto found = peaks.find(candidate);
-    if (found != peaks.end() && found->second.value() > 0) return found->second.value();
-  }
-  throw sim::core::InputError("GPU card " + deployment_.node.gpu.name +
-                              " states no peak arithmetic rate: add peak.bf16");
-}
-
-Cell StepModel::sum(const std::vector<llm::Operator>& operators) const {
-  const auto& gpu = deployment_.node.gpu;
   Cell cell;
-  for (const auto& op : operators) {
-    const double seconds = op.repeat * kernels_.time(op.shape).seconds;
-    cell.v[family_of(op.shape)] += seconds;
-    if (const auto* collective = std::get_if<llm::CollectiveOp>(&op.shape)) {
-      if (gpu.scale_up_bandwidth.value() > 0 && !collective->inter_node)
-        cell.v[Cell::link] += op.repeat * link_bytes(*collective) / gpu.scale_up_bandwidth.value();
-      continue;
-    }
-    cell.v[Cell::tensor] += op.repeat * llm::flops(op.shape).value() / peak(op.shape);
-    cell.v[Cell::memory] +=
-        op.repeat * seconds_of(llm::bytes_moved(op.shape), gpu.memory_bandwidth);
-  }
-  for (const auto f :
-       {Cell::gemm, Cell::attention, Cell::experts, Cell::communication, Cell::elementwise})
-    cell.v[Cell::total] += cell.v[f];
-  return cell;
+  cell.v[Cell::gemm] =
+      in_engine(v[RawCell::gemm_least], v[RawCell::gemm], factor.gemm_least, factor.gemm);
+  cell.v[Cell::attention] = in_engine(v[RawCell::attention_least], v[RawCell::attention],
+                                      factor.attention_least, factor.attention);
+  cell.v[Cell::experts] = in_engine(v[RawCell::experts_least], v[RawCell::experts],
+                                    factor.experts_least, factor.experts);
+  cell.v[Cell::communication] =
+      in_engine(v[RawCell::wire], v[RawCell::communication], factor.wire, factor.communication);
+  cell.v[Cell::elementwise] = factor.elementwise * v[RawCell::elementwise];
+  return completed(cell, v);
 }
 
-// --- tables -----------------------------------------------------------------------------------
-
-std::vector<llm::Operator> StepModel::dense_operators(std::int64_t tokens,
-                                                      std::int64_t group) const {
-  const auto& d = deployment_;
-  auto operators =
-      llm::dense_operators(d.model, d.layout, d.precision, tokens, 0, group, d.expert_skew);
-  auto communication = llm::communication_operators(d.model, d.layout, d.precision, tokens);
-  operators.insert(operators.end(), std::make_move_iterator(communication.begin()),
-                   std::make_move_iterator(communication.end()));
-  return operators;
-}
-
-// With several attention ranks the experts see the tokens of all: their part is a table of its own.
-Cell StepModel::fill_dense(std::size_t index) const {
-  const int ranks = deployment_.layout.data_attention;
-  const auto tokens = std::llround(LogAxis<4>::node(index));
-  auto operators = dense_operators(tokens, tokens * ranks);
-  if (ranks > 1) std::erase_if(operators, is_experts);
-  return sum(operators);
-}
-
-Cell StepModel::fill_group(std::size_t index) const {
-  const auto group = std::llround(LogAxis<4>::node(index));
-  auto operators = dense_operators(1, group);
-  std::erase_if(operators, [](const llm::Operator& op) { return !is_experts(op); });
-  return sum(operators);
-}
-
-Cell StepModel::fill_head(std::size_t index) const {
-  const auto& d = deployment_;
-  const auto rows = std::llround(LogAxis<4>::node(index));
-  return sum(llm::dense_operators(d.model, d.layout, d.precision, 0, rows, 0, d.expert_skew));
-}
-
-Cell StepModel::fill_decode(std::size_t index) const {
-  const auto& d = deployment_;
-  const auto batch = std::llround(LogAxis<3>::node(index / context_axis_.size()));
-  const double context = LogAxis<2>::node(index % context_axis_.size());
-  return sum(llm::decode_attention_operators(d.model, d.layout, d.precision, batch, context));
-}
-
-Cell StepModel::fill_prefill(std::size_t index) const {
-  const auto& d = deployment_;
-  const auto tokens = std::llround(LogAxis<3>::node(index / prior_axis_.size()));
-  const auto prior =
-      std::llround(std::max(0.0, LogAxis<2>::node(index % prior_axis_.size()) - kPrior));
-  const Cell cost =
-      sum(llm::prefill_attention_operators(d.model, d.layout, d.precision, {tokens, prior}));
+// As timed alone, times the factor for steps that carry prompts.
+Cell StepModel::alone(const RawCell& raw) const {
+  const double factor = deployment_.engine.in_situ.prefill;
   Cell cell;
-  cell.add_scaled(cost,
-                  1.0 / prefill_weight(static_cast<double>(tokens), static_cast<double>(prior)));
-  return cell;
+  cell.v[Cell::gemm] = factor * raw.v[RawCell::gemm];
+  cell.v[Cell::attention] = factor * raw.v[RawCell::attention];
+  cell.v[Cell::experts] = factor * raw.v[RawCell::experts];
+  cell.v[Cell::communication] = factor * raw.v[RawCell::communication];
+  cell.v[Cell::elementwise] = factor * raw.v[RawCell::elementwise];
+  return completed(cell, raw.v);
 }
 
 // --- one step ---------------------------------------------------------------------------------
@@ -213,20 +110,25 @@ StepModel::Tokens StepModel::tokens_of(const StepInput& step) const {
   return {rank, std::ceil((step.decode_batch + chunks) / layout.pipeline)};
 }
 
-void StepModel::add_dense(Cell& cell, const Tokens& tokens) const {
+void StepModel::add_dense(Cell& cell, const Tokens& tokens, bool prompts) const {
   const auto add = [&cell](const LazyCells& table, const GridPoint& p, const auto& fill) {
     cell.add_scaled(table.at(p.index, fill), 1.0 - p.fraction);
     if (p.fraction > 0) cell.add_scaled(table.at(p.index + 1, fill), p.fraction);
   };
-  add(dense_, LogAxis<4>::locate(tokens.rank), [this](std::size_t i) { return fill_dense(i); });
+  const auto priced = [this, prompts](const RawCell& raw) {
+    return prompts ? alone(raw) : corrected(raw);
+  };
+  add(prompts ? prompt_dense_ : dense_, TokenAxis::locate(tokens.rank),
+      [&](std::size_t i) { return priced(tables_->dense(i)); });
   if (deployment_.layout.data_attention > 1)
-    add(group_, LogAxis<4>::locate(tokens.group), [this](std::size_t i) { return fill_group(i); });
+    add(prompts ? prompt_group_ : group_, TokenAxis::locate(tokens.group),
+        [&](std::size_t i) { return priced(tables_->group(i)); });
 }
 
 void StepModel::add_head(Cell& cell, std::int32_t logits) const {
   if (logits <= 0) return;
-  const GridPoint p = LogAxis<4>::locate(per_rank(logits));
-  const auto fill = [this](std::size_t i) { return fill_head(i); };
+  const GridPoint p = TokenAxis::locate(per_rank(logits));
+  const auto fill = [this](std::size_t i) { return corrected(tables_->head(i)); };
   cell.add_scaled(head_.at(p.index, fill), 1.0 - p.fraction);
   if (p.fraction > 0) cell.add_scaled(head_.at(p.index + 1, fill), p.fraction);
 }
@@ -237,10 +139,10 @@ double StepModel::Span::at(std::size_t field) const {
 }
 
 StepModel::Span StepModel::decode_span(double batch, double context) const {
-  const GridPoint row = LogAxis<3>::locate(batch);
-  const GridPoint column = LogAxis<2>::locate(context);
-  const auto fill = [this](std::size_t i) { return fill_decode(i); };
-  const std::size_t width = context_axis_.size();
+  const GridPoint row = BatchAxis::locate(batch);
+  const GridPoint column = ContextAxis::locate(context);
+  const auto fill = [this](std::size_t i) { return corrected(tables_->decode(i)); };
+  const std::size_t width = contexts_;
   const std::size_t first = row.index * width + column.index;
   const std::size_t second = row.fraction > 0 ? first + width : first;
   const std::size_t next = column.fraction > 0 ? 1 : 0;
@@ -253,10 +155,10 @@ StepModel::Span StepModel::decode_span(double batch, double context) const {
 Cell StepModel::prefill(const llm::Chunk& chunk) const {
   const auto tokens = static_cast<double>(chunk.tokens);
   const auto prior = static_cast<double>(chunk.context);
-  const GridPoint row = LogAxis<3>::locate(tokens);
-  const GridPoint column = LogAxis<2>::locate(prior + kPrior);
-  const auto fill = [this](std::size_t i) { return fill_prefill(i); };
-  const std::size_t width = prior_axis_.size();
+  const GridPoint row = BatchAxis::locate(tokens);
+  const GridPoint column = ContextAxis::locate(prior + kPriorShift);
+  const auto fill = [this](std::size_t i) { return alone(tables_->prefill(i)); };
+  const std::size_t width = priors_;
   const double weight = prefill_weight(tokens, prior);
   Cell cell;
   for (const std::size_t down : {std::size_t{0}, std::size_t{1}})
@@ -331,8 +233,14 @@ StepCost StepModel::priced(const Cell& cell, double host_s) {
 }
 
 StepCost StepModel::cost(const StepInput& step) const {
+  const bool guesses = deployment_.speculation.guesses() > 0 && step.chunks.empty();
+  return guesses ? speculative_cost(step) : plain_cost(step);
+}
+
+StepCost StepModel::plain_cost(const StepInput& step) const {
+  if (wide()) return wide_cost(step);
   Cell cell;
-  add_dense(cell, tokens_of(step));
+  add_dense(cell, tokens_of(step), !step.chunks.empty());
   add_head(cell, step.logits);
   add_prefill(cell, step.chunks);
   if (step.decode_batch > 0) {
@@ -353,13 +261,14 @@ StepCost StepModel::cost(const StepInput& step) const {
 // agree to the last bit.
 Cell StepModel::fixed_decode(std::int32_t batch, std::int64_t context) const {
   Cell fixed;
-  add_dense(fixed, tokens_of({batch, context, {}, batch}));
+  add_dense(fixed, tokens_of({batch, context, {}, batch}), false);
   add_head(fixed, batch);
   return fixed;
 }
 
 void StepModel::decode_run(std::int32_t batch, std::int64_t context,
                            std::span<Duration> durations) const {
+  if (by_cost()) return StepTimer::decode_run(batch, context, durations);
   const Cell fixed = fixed_decode(batch, context);
   const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);
@@ -372,6 +281,7 @@ void StepModel::decode_run(std::int32_t batch, std::int64_t context,
 
 void StepModel::decode_costs(std::int32_t batch, std::int64_t context,
                              std::span<StepCost> costs) const {
+  if (by_cost()) return StepTimer::decode_costs(batch, context, costs);
   const Cell fixed = fixed_decode(batch, context);
   const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);

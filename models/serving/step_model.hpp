@@ -3,6 +3,7 @@
 //   step(n tokens; decodes B, K; chunks) = dense(n) + head(sequences) + decode_attention(B, K)
 //                                        + sum of prefill_attention(chunk, context) + host(...)
 // with communication inside dense. A step then costs a few look-ups.
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "models/serving/result.hpp"
 #include "models/serving/spec.hpp"
 #include "models/serving/step_table.hpp"
+#include "models/serving/step_tables.hpp"
 #include "models/serving/step_timer.hpp"
 
 namespace foretoken::models::serving {
@@ -18,6 +20,8 @@ class StepModel final : public StepTimer {
  public:
   StepModel(const DeploymentSpec& deployment,
             std::shared_ptr<const kernels::Calibration> calibration);
+  // Over tables that other models share; their axes must reach as far as this deployment's batches.
+  StepModel(const DeploymentSpec& deployment, std::shared_ptr<const StepTables> tables);
 
   [[nodiscard]] StepCost cost(const StepInput& step) const override;
   void decode_run(std::int32_t batch, std::int64_t context,
@@ -39,38 +43,36 @@ class StepModel final : public StepTimer {
     double row, column;
     [[nodiscard]] double at(std::size_t field) const;
   };
-  [[nodiscard]] Cell sum(const std::vector<llm::Operator>& operators) const;
-  [[nodiscard]] static Cell::Field family_of(const llm::OperatorShape& shape);
+  [[nodiscard]] Cell corrected(const RawCell& raw) const;
+  [[nodiscard]] Cell alone(const RawCell& raw) const;
   [[nodiscard]] std::vector<llm::Operator> typical_operators(const RunTotals& run) const;
-  [[nodiscard]] double peak(const llm::OperatorShape& shape) const;
   [[nodiscard]] std::int32_t padded(std::int32_t batch) const;
   [[nodiscard]] Tokens tokens_of(const StepInput& step) const;
   [[nodiscard]] double per_rank(double total) const;
-  void add_dense(Cell& cell, const Tokens& tokens) const;
+  void add_dense(Cell& cell, const Tokens& tokens, bool prompts) const;
   void add_head(Cell& cell, std::int32_t logits) const;
   void add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) const;
   [[nodiscard]] Cell fixed_decode(std::int32_t batch, std::int64_t context) const;
+  [[nodiscard]] bool wide() const { return deployment_.layout.all_to_all; }
+  [[nodiscard]] StepCost plain_cost(const StepInput& step) const;
+  [[nodiscard]] StepCost speculative_cost(const StepInput& step) const;  // step_speculation.cpp
+  [[nodiscard]] bool by_cost() const {  // a run of decode steps is no more than its steps' costs
+    return wide() || deployment_.speculation.guesses() > 0;
+  }
+  [[nodiscard]] StepCost wide_cost(const StepInput& step) const;  // step_wide.cpp
   [[nodiscard]] static StepCost priced(const Cell& cell, double host_s);
   [[nodiscard]] Cell prefill(const llm::Chunk& chunk) const;
   [[nodiscard]] Span decode_span(double batch, double context) const;
   [[nodiscard]] double throttled(const Cell& cell) const;
   [[nodiscard]] double host_seconds(std::int32_t sequences, bool prefill) const;
 
-  [[nodiscard]] std::vector<llm::Operator> dense_operators(std::int64_t tokens,
-                                                           std::int64_t group) const;
-  [[nodiscard]] Cell fill_dense(std::size_t index) const;
-  [[nodiscard]] Cell fill_group(std::size_t index) const;
-  [[nodiscard]] Cell fill_head(std::size_t index) const;
-  [[nodiscard]] Cell fill_decode(std::size_t index) const;
-  [[nodiscard]] Cell fill_prefill(std::size_t index) const;
-
   DeploymentSpec deployment_;
-  kernels::KernelModel kernels_;
+  std::shared_ptr<const StepTables> tables_;
   double streams_;  // attention ranks x micro-batches in flight: what a step's work is spread over
-  LogAxis<4> token_axis_, group_axis_;
-  LogAxis<3> batch_axis_, chunk_axis_;
-  LogAxis<2> context_axis_, prior_axis_;
-  LazyCells dense_, group_, head_, decode_, prefill_;
+  std::size_t contexts_, priors_;  // nodes
+  // Dense parts of pure decode steps and of steps with prompts.
+  LazyCells dense_, group_, prompt_dense_, prompt_group_, head_, decode_, prefill_;
+  std::array<LazyCells, 2> experts_, exchange_;  // by StepTables::Exchange
 };
 
 }  // namespace foretoken::models::serving

@@ -37,14 +37,14 @@ std::vector<llm::Operator> StepModel::typical_operators(const RunTotals& run) co
   const int ranks = d.layout.data_attention;
   if (pure > 0) {
     const auto tokens = at_least_one(batch / streams_);
-    append(operators, dense_operators(tokens, tokens * ranks), pure);
+    append(operators, tables_->layer_operators(tokens, tokens * ranks, false), pure);
   }
   if (with_prompts > 0) {
     const double tokens = static_cast<double>(run.prefill_tokens) / with_prompts + batch;
-    append(
-        operators,
-        dense_operators(at_least_one(tokens / streams_), at_least_one(tokens / d.layout.pipeline)),
-        with_prompts);
+    append(operators,
+           tables_->layer_operators(at_least_one(tokens / streams_),
+                                    at_least_one(tokens / d.layout.pipeline), true),
+           with_prompts);
     const double prior = run.prefill_context / static_cast<double>(run.chunks);
     append(operators,
            llm::prefill_attention_operators(d.model, d.layout, d.precision,
@@ -73,10 +73,10 @@ std::vector<Source> StepModel::sources(const RunTotals& run) const {
   std::map<std::string, Entry> entries;
   double typical_s[Cell::kFields] = {};
   for (const auto& op : typical_operators(run)) {
-    const auto time = kernels_.time(op.shape);
+    const auto time = tables_->kernels().time(op.shape);
     const double seconds = op.repeat * time.seconds;
     Entry& entry = entries[time.source];
-    const auto f = family_of(op.shape);
+    const auto f = StepTables::family_of(op.shape);
     typical_s[f] += seconds;
     entry.seconds[f] += seconds;
     entry.weighted_error += seconds * time.relative_error;

@@ -11,6 +11,35 @@
 
 namespace foretoken::models::serving {
 
+// What a part of a step is made of, before an engine's corrections: for each family of operators
+// the time it takes alone, the least it can take (limits of memory, arithmetic and wire), and how
+// many kernels that is.
+struct RawCell {
+  enum Field : std::uint8_t {
+    gemm,
+    gemm_least,
+    attention,
+    attention_least,
+    experts,
+    experts_least,
+    communication,
+    wire,
+    elementwise,
+    kernels,
+    elementwise_kernels,
+    collectives,
+    tensor,
+    memory,
+    link,
+    kFields
+  };
+  std::array<double, kFields> v{};
+
+  void add_scaled(const RawCell& o, double f) {
+    for (std::size_t i = 0; i < kFields; ++i) v[i] += o.v[i] * f;
+  }
+};
+
 // One entry: total seconds, seconds by family, and busy seconds at peak rates (see StepCost).
 struct Cell {
   enum Field : std::uint8_t {
@@ -64,13 +93,14 @@ class LogAxis {
   std::size_t size_;
 };
 
-class LazyCells {
+template <class C>
+class LazyCellsOf {
  public:
-  explicit LazyCells(std::size_t size)
+  explicit LazyCellsOf(std::size_t size)
       : cells_(size), ready_(std::make_unique<std::atomic<bool>[]>(size)) {}
 
   template <class Fill>
-  const Cell& at(std::size_t index, const Fill& fill) const {
+  const C& at(std::size_t index, const Fill& fill) const {
     if (!ready_[index].load(std::memory_order_acquire)) [[unlikely]] {
       const std::lock_guard lock(*mutex_);
       if (!ready_[index].load(std::memory_order_relaxed)) {
@@ -83,9 +113,10 @@ class LazyCells {
   [[nodiscard]] std::size_t size() const { return cells_.size(); }
 
  private:
-  mutable std::vector<Cell> cells_;
+  mutable std::vector<C> cells_;
   std::unique_ptr<std::atomic<bool>[]> ready_;
   std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
 };
+using LazyCells = LazyCellsOf<Cell>;
 
 }  // namespace foretoken::models::serving

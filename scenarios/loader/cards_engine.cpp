@@ -71,6 +71,13 @@ const std::vector<std::string_view>& figures() {
   return names;
 }
 
+// Figures that need a source where a card has them.
+std::vector<std::string_view> sourced_figures() {
+  std::vector<std::string_view> names = figures();
+  names.insert(names.end(), {"in_situ", "served_error"});
+  return names;
+}
+
 // Replaces in `spec` every figure that `node` gives.
 void read_figures(const YamlNode& node, EngineSpec& spec) {
   const auto number = [&node](std::string_view key, int& out) {
@@ -115,6 +122,33 @@ void read_figures(const YamlNode& node, EngineSpec& spec) {
   }
   if (node.has("graph_batches")) spec.graph_batches = read_batches(node.any_child("graph_batches"));
   if (const auto skew = node.optional<Ratio>("expert_skew")) spec.expert_skew = skew->value;
+}
+
+// Optional: an engine of the user's own may have none.
+void read_served(const YamlNode& node, EngineSpec& spec) {
+  const auto share = [](const YamlNode& from, std::string_view key, double& out) {
+    if (const auto value = from.optional<Ratio>(key, {0.0, 10.0})) out = value->value;
+  };
+  if (node.has("in_situ")) {
+    const YamlNode from = node.required_child("in_situ");
+    models::serving::InSitu& to = spec.in_situ;
+    share(from, "gemm_least", to.gemm_least);
+    share(from, "gemm", to.gemm);
+    share(from, "attention_least", to.attention_least);
+    share(from, "attention", to.attention);
+    share(from, "experts_least", to.experts_least);
+    share(from, "experts", to.experts);
+    share(from, "wire", to.wire);
+    share(from, "communication", to.communication);
+    share(from, "elementwise", to.elementwise);
+    share(from, "prefill", to.prefill);
+    share(from, "kernel_slack", to.kernel_slack);
+  }
+  if (node.has("served_error")) {
+    const YamlNode from = node.required_child("served_error");
+    share(from, "ttft", spec.served_ttft_error);
+    share(from, "tpot", spec.served_tpot_error);
+  }
 }
 
 // "1.2.0rc6.post2" -> {1, 2, 0}; empty if it does not start with a number.
@@ -197,6 +231,20 @@ void read_version(const Version& version, EngineSpec& spec) {
   }
 }
 
+// Whose kernel tables serve: the engine's own, or those that `tables: ENGINE-VERSION` names.
+models::kernels::EngineVersion tables_of(const YamlNode& root,
+                                         const models::kernels::EngineVersion& own) {
+  const auto text = root.optional<std::string>("tables");
+  if (!text) return own;
+  const std::size_t dash = text->find('-');
+  if (dash == std::string::npos || numbers_of(text->substr(dash + 1)).empty()) {
+    root.any_child("tables").error(fmt::format(
+        "'{}' names no kernel tables; write ENGINE-VERSION, e.g. sglang-0.5.10", *text));
+    return own;
+  }
+  return {text->substr(0, dash), text->substr(dash + 1)};
+}
+
 Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
   YamlFile file = YamlFile::open(path);
   const YamlNode root = file.root();
@@ -207,7 +255,8 @@ Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
     if (!root.has(figure)) root.error(fmt::format("missing key '{}'", figure));
   }
   read_figures(root, spec);
-  read_sources(root, figures());
+  read_served(root, spec);
+  read_sources(root, sourced_figures());
   const auto preferred = root.required<std::string>("default_version");
   const std::vector<Version> versions = read_versions(root);
   bool listed = false;
@@ -217,12 +266,12 @@ Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
     read_version(version, scratch);
   }
   if (!listed) root.any_child("default_version").error("default_version is not among versions");
-  file.finish();
   const std::string wanted = asked.empty() ? preferred : asked;
+  spec.tables = tables_of(root, {head.name, wanted});
+  file.finish();
   const Version& version = choose_version(versions, head.name, wanted, loaded.warnings);
   read_version(version, spec);
   spec.name = fmt::format("{}-{}", head.name, wanted);
-  spec.tables = {head.name, wanted};
   const std::vector<Diagnostic> noted = file.warnings();
   loaded.warnings.insert(loaded.warnings.end(), noted.begin(), noted.end());
   return loaded;

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <system_error>
 
+#include "models/serving/router.hpp"
 #include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/model_config.hpp"
 #include "scenarios/loader/quantity.hpp"
@@ -97,8 +98,14 @@ std::vector<Entry> Catalogue::list(const std::string& kind) const {
   std::vector<Entry> entries;
   if (kind == "models") {
     entries = list_models(folder);
-  } else if (kind == "hardware") {
-    entries = list_of_cards("node", *this);
+  } else if (kind == "hardware") {  // what a scenario's hardware block may name, and the GPUs
+    for (const char* card : {"node", "gpu", "cpu", "nic", "storage"}) {
+      for (Entry& entry : list_of_cards(card, *this)) {
+        entry.kind = card;
+        entries.push_back(std::move(entry));
+      }
+    }
+    return entries;  // by kind, each by name
   } else if (kind == "engines") {
     entries = list_of_cards("engine", *this);
   } else if (kind == "workloads") {
@@ -127,9 +134,12 @@ const std::vector<Named>& batching_policies() {
 }
 
 const std::vector<Named>& routers() {
-  static const std::vector<Named> names = {
-      {"round_robin", "requests go to the replicas in turn"},
-      {"least_requests", "a request goes to the replica with the fewest unfinished ones"}};
+  static const std::vector<Named> names = [] {
+    std::vector<Named> list;
+    for (const auto& info : models::serving::router_policies())
+      list.push_back({info.name, info.summary});
+    return list;
+  }();
   return names;
 }
 

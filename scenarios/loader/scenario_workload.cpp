@@ -172,7 +172,7 @@ std::vector<RequestClass> read_classes(const YamlNode& workload) {
     RequestClass one;
     one.name = item.required<std::string>("name");
     one.share = item.value_or<Ratio>("share", Ratio{1.0}, {0.0, 1e9}).value;
-    one.priority = item.value_or<int>("priority", 0, {0.0, 1e6});
+    one.priority = item.value_or<int>("priority", 0, {0.0, 127.0});
     if (const auto deadline = item.optional<Duration>("deadline", kPositive))
       one.deadline_ps = deadline->ps();
     total += one.share;
@@ -194,6 +194,16 @@ LengthSpec read_length(const YamlNode& workload, std::string_view key) {
   length.tokens = node.required<int>("tokens", {1, kMaxTokens});
   length.low_fraction =
       node.value_or<Ratio>("low_fraction", Ratio{1.0}, {kPositive.min, 1.0}).value;
+  if (!node.has("mean") && !node.has("sigma")) return length;
+  if (node.has("low_fraction"))
+    node.error_at_key("low_fraction",
+                      "lengths are uniform (low_fraction) or log-normal (mean, sigma)");
+  length.mean = node.required<Ratio>("mean", {1.0, static_cast<double>(kMaxTokens)}).value;
+  length.sigma = node.required<Ratio>("sigma", {0.0, 5.0}).value;
+  if (length.mean > length.tokens && length.tokens > 0)
+    node.error_at_key(
+        "mean", fmt::format("the mean is above the longest length of {} tokens", length.tokens));
+  length.low_fraction = 1.0 / std::max(1, length.tokens);
   return length;
 }
 

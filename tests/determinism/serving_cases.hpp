@@ -54,6 +54,25 @@ inline std::vector<Case> serving_cases() {
   urgent.deployment.model.attention.head_dim = 1;
   urgent.deployment.batching.swap_bytes = 800.0;
   cases.push_back({"priority with swapping", urgent});
+  // Two pools, the second fed by the first, replicas that fail and come back, tries again.
+  ServingSpec apart = fed;
+  apart.deployment.replicas = 4;
+  apart.deployment.role = PoolRole::prefill;
+  apart.pools.push_back(apart.deployment);
+  apart.pools[0].role = PoolRole::decode;
+  apart.pools[0].replicas = 3;
+  apart.workload.requests = 1'500;
+  for (int i = 0; i < 6; ++i)
+    apart.cluster.faults.events.push_back({FaultKind::gpu, i % 2, i / 2,
+                                           Duration::from_seconds(2.0 + 3.0 * i),
+                                           Duration::from_seconds(4.0), 1.0});
+  apart.cluster.rules.retries = 2;
+  apart.cluster.rules.retry_delay = Duration::from_seconds(0.5);
+  cases.push_back({"disaggregated, failing", apart});
+  // The same, with requests forgotten once they are done.
+  ServingSpec forgotten = apart;
+  forgotten.record_requests = false;
+  cases.push_back({"forgotten", forgotten});
   for (Case& c : cases) {
     c.spec.deployment.nodes = 1;
     c.spec.deployment.node.gpus = 8;
@@ -88,6 +107,12 @@ class Digest {
 inline std::uint64_t digest(const ServingResult& r) {
   Digest d;
   const RequestTable& t = r.requests;
+  for (const std::int64_t count : {r.arrived, r.completed, r.failed, r.retries}) d.add(count);
+  d.add(r.sketches.e2el.sum());
+  for (const PoolResult& pool : r.pools) {
+    d.add(pool.replica_seconds);
+    d.add(pool.output_tokens);
+  }
   for (const auto* column : {&t.arrival_s, &t.scheduled_s, &t.first_token_s, &t.last_token_s})
     d.add(*column);
   for (const auto* column : {&t.input_tokens, &t.output_tokens, &t.preemptions, &t.replica})

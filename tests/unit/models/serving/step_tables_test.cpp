@@ -1,0 +1,89 @@
+// What a part of a step is made of, and what an engine's factors make of it.
+#include "models/serving/step_tables.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "models/serving/step_model.hpp"
+
+using namespace foretoken::models::serving;
+namespace hardware = foretoken::models::hardware;
+namespace kernels = foretoken::models::kernels;
+
+namespace {
+
+DeploymentSpec deployment() {
+  DeploymentSpec d;
+  d.model.name = "small";
+  d.model.architecture = "LlamaForCausalLM";
+  d.model.layers = 8;
+  d.model.hidden = 2048;
+  d.model.intermediate = 8192;
+  d.model.vocab = 32000;
+  d.model.max_positions = 8192;
+  d.model.attention.heads = 16;
+  d.model.attention.kv_heads = 4;
+  d.model.attention.head_dim = 128;
+  d.node.gpu.name = "test-gpu";
+  d.node.gpu.architecture = "hopper";
+  d.node.gpu.sm_count = 132;
+  d.node.gpu.memory = hardware::Bytes(80e9);
+  d.node.gpu.memory_bandwidth = hardware::BytesPerSecond(3.35e12);
+  d.node.gpu.l2_cache = hardware::Bytes(50e6);
+  d.node.gpu.peak[hardware::DType::bf16] = hardware::FlopsPerSecond(989e12);
+  d.node.gpu.scale_up_bandwidth = hardware::BytesPerSecond(450e9);
+  d.node.gpus = 8;
+  d.layout.tensor = 2;
+  d.engine.tables = {"vllm", "0.19.0"};
+  d.batching = {BatchingPolicy::chunked_prefill, 2048, 64};
+  return d;
+}
+
+std::shared_ptr<const kernels::Calibration> no_tables() {
+  return std::make_shared<const kernels::Calibration>();
+}
+
+}  // namespace
+
+TEST_CASE("The least time is no more than the time, and launches are counted") {
+  const DeploymentSpec d = deployment();
+  const StepTables tables(d, make_kernels(d.node, d.engine, no_tables()));
+  const RawCell& cell = tables.dense(TokenAxis::locate(16).index);
+  CHECK(cell.v[RawCell::gemm_least] > 0);
+  CHECK(cell.v[RawCell::gemm_least] <= cell.v[RawCell::gemm]);
+  CHECK(cell.v[RawCell::wire] <= cell.v[RawCell::communication]);
+  // qkv, output, gate and up, down: four products a layer.
+  CHECK(cell.v[RawCell::kernels] == 4 * 8);
+  // Two sums a layer and one for the embedding.
+  CHECK(cell.v[RawCell::collectives] == 2 * 8 + 1);
+}
+
+TEST_CASE("Factors act on their own family: least x a + (all - least) x b") {
+  DeploymentSpec d = deployment();
+  const auto tables =
+      std::make_shared<const StepTables>(d, make_kernels(d.node, d.engine, no_tables()));
+  const StepInput step{16, 16 * 1024, {}, 16};
+  const StepCost alone = StepModel(d, tables).cost(step);
+  d.engine.in_situ.gemm_least = 2.0;
+  d.engine.in_situ.gemm = 0.0;
+  d.engine.in_situ.elementwise = 0.5;
+  const StepCost inside = StepModel(d, tables).cost(step);
+  const double least = tables->dense(TokenAxis::locate(16).index).v[RawCell::gemm_least] +
+                       tables->head(TokenAxis::locate(16).index).v[RawCell::gemm_least];
+  CHECK(inside.gemm_s == Approx(2 * least));
+  CHECK(inside.elementwise_s == Approx(0.5 * alone.elementwise_s));
+  CHECK(inside.attention_s == Approx(alone.attention_s));
+  CHECK(inside.communication_s == Approx(alone.communication_s));
+}
+
+TEST_CASE("Steps with prompts take the prefill factor instead") {
+  DeploymentSpec d = deployment();
+  d.power.ceiling = 10.0;  // no throttling here
+  const auto tables =
+      std::make_shared<const StepTables>(d, make_kernels(d.node, d.engine, no_tables()));
+  const foretoken::models::llm::Chunk chunk{512, 0};
+  const StepInput step{0, 0, {&chunk, 1}, 0};
+  const double alone = StepModel(d, tables).cost(step).seconds;
+  d.engine.in_situ.prefill = 0.5;
+  d.engine.in_situ.gemm = 0.0;
+  CHECK(StepModel(d, tables).cost(step).seconds == Approx(0.5 * alone));
+}
