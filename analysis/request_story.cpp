@@ -120,9 +120,10 @@ class Teller {
     }
     line(last_s, "the client has it all");
     const std::int32_t output = table_.output_tokens[request_];
-    text_ += fmt::format(
-        "\nTTFT {}, of which {} queueing; end to end {}", time_text(first_s - arrival_s),
-        time_text(table_.scheduled_s[request_] - arrival_s), time_text(last_s - arrival_s));
+    text_ += fmt::format("\nTTFT {}, of which {} until it was scheduled; end to end {}",
+                         time_text(first_s - arrival_s),
+                         time_text(table_.scheduled_s[request_] - arrival_s),
+                         time_text(last_s - arrival_s));
     if (output > 1) text_ += fmt::format("; TPOT {}", time_text((last_s - first_s) / (output - 1)));
     text_ += fmt::format("; {}\n", counted(table_.preemptions[request_], "preemption"));
   }

@@ -10,7 +10,7 @@
 
 namespace foretoken::analysis {
 
-inline constexpr int kRunFormatVersion = 1;
+inline constexpr int kRunFormatVersion = 2;
 
 // runs/NAME-HASH8: the hash covers every resolved value, the seed and the input files.
 std::filesystem::path default_run_directory(const Scenario& scenario);

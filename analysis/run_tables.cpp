@@ -190,7 +190,8 @@ ServingResult read_run_tables(const std::filesystem::path& file) {
   const auto& s = result.steps;
   check_lengths(file, "iterations",
                 {s.start_s.size(), s.duration_s.size(), s.replica.size(), s.prefill_tokens.size(),
-                 s.decode_sequences.size(), s.kv_blocks.size()});
+                 s.decode_sequences.size(), s.kv_blocks.size(), s.prefill_sequences.size(),
+                 s.waiting.size(), s.swapped_blocks.size()});
   const auto& t = result.series;
   check_lengths(file, "timeseries",
                 {t.running.size(), t.waiting.size(), t.kv_used_fraction.size(),

@@ -213,7 +213,7 @@ class Parser {
   void set(const Flag& flag, const std::string& word, const std::string& value) {
     if (flag.to.empty()) {
       args_.ignored.push_back(fmt::format("{} is ignored: {}", word, flag.why));
-    } else if (value.empty()) {
+    } else if (value.empty() || value == "unchanged") {
       args_.ignored.push_back(fmt::format("{} leaves things as they are", word));
     } else {
       args_.sets[flag.to] = {word, value};

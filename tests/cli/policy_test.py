@@ -17,7 +17,7 @@ hardware: {node: h100-x1}
 deployment:
   batching: {policy: POLICY, max_tokens: 2048, max_sequences: 64}
 workload:
-  arrivals: {poisson: 8/s}
+  arrivals: {poisson: 12/s}
   input: {tokens: 4000, low_fraction: 0.05}
   output: {tokens: 60}
   requests: 200

@@ -97,6 +97,9 @@ inline ServingResult small_result() {
   r.steps.prefill_tokens = {100, 200, 300};
   r.steps.decode_sequences = {0, 1, 1};
   r.steps.kv_blocks = {7, 20, 19};
+  r.steps.prefill_sequences = {1, 1, 2};
+  r.steps.waiting = {0, 1, 0};
+  r.steps.swapped_blocks = {0, 0, 3};
   r.time = {2, 1, 0, 0.5, 0.5, 1, 5};
   r.memory = {80e9, 72e9, 40e9, 4e9, 2e9, 26e9, 1000, 16000};
   r.energy = {1700, 3400, 85, 95, sim::core::Provenance::analytical};
@@ -142,6 +145,9 @@ inline ServingResult large_result(int n) {
     r.steps.prefill_tokens.push_back(i % 9 == 0 ? 700 + i % 1300 : 0);
     r.steps.decode_sequences.push_back(static_cast<int>(20 * (1 + std::sin(i / 19000.0))) + i % 5);
     r.steps.kv_blocks.push_back(4000 + i % 9000);
+    r.steps.prefill_sequences.push_back(i % 9 == 0 ? 1 : 0);
+    r.steps.waiting.push_back(i % 7);
+    r.steps.swapped_blocks.push_back(0);
   }
   r.time = {800, 500, 1100, 400, 150, 210, 340};
   r.memory = {141e9, 127e9, 84e9, 6e9, 3.5e9, 33.5e9, 40000, 640000};

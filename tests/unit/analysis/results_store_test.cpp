@@ -55,6 +55,8 @@ TEST_CASE("store: tables come back as they were") {
   CHECK(back.requests.outcome == r.requests.outcome);
   CHECK(back.steps.duration_s == r.steps.duration_s);
   CHECK(back.steps.kept_every == r.steps.kept_every);
+  CHECK(back.steps.waiting == r.steps.waiting);
+  CHECK(back.steps.swapped_blocks == r.steps.swapped_blocks);
   CHECK(back.series.bin_s == r.series.bin_s);
   CHECK(back.series.gpu_watts == r.series.gpu_watts);
 }
@@ -104,7 +106,7 @@ TEST_CASE("store: a file from another version or of another kind is refused") {
     h5.close();
   }
   CHECK_THROWS_WITH(read_run_tables(file),
-                    Catch::Contains("run format 2") && Catch::Contains("reads format 1"));
+                    Catch::Contains("run format 3") && Catch::Contains("reads format 2"));
   auto h5 = scenarios::loader::Hdf5File::create(file);
   h5.close();
   CHECK_THROWS_WITH(read_run_tables(file), Catch::Contains("not the run.h5 of a run"));
