@@ -39,9 +39,11 @@ hardware::DType arithmetic_of(const llm::OperatorShape& shape) {
   return hardware::DType::bf16;
 }
 
-// Dense peak of a format, of bf16 where the GPU has no units for it; 0 = the card gives none.
+// Dense peak of a format, of 16 bits, or else fp32, where there are no units for it; 0 = the card
+// gives none.
 double peak_flops(const hardware::GpuSpec& gpu, hardware::DType dtype) {
-  for (const hardware::DType candidate : {dtype, hardware::DType::bf16, hardware::DType::fp16}) {
+  for (const hardware::DType candidate :
+       {dtype, hardware::DType::bf16, hardware::DType::fp16, hardware::DType::fp32}) {
     if (const auto found = gpu.peak.find(candidate); found != gpu.peak.end()) {
       return found->second.value();
     }
@@ -51,12 +53,32 @@ double peak_flops(const hardware::GpuSpec& gpu, hardware::DType dtype) {
 
 struct Bounds {
   double arithmetic_s = 0, memory_s = 0, link_s = 0;
+  bool off_gpu = false;  // the time of other parts: no part of the GPU's MFU and MBU
 };
+
+// Experts in host memory, shared by the sockets.
+Bounds host_bounds(const llm::OperatorShape& shape, const hardware::NodeSpec& node) {
+  const hardware::GpuSpec socket = hardware::device_of(node.cpu);
+  const double sockets = std::max(1, node.sockets);
+  const double peak = peak_flops(socket, arithmetic_of(shape));
+  Bounds least;
+  least.off_gpu = true;
+  if (peak > 0) least.arithmetic_s = llm::flops(shape).value() / (sockets * peak);
+  const double bandwidth = sockets * socket.memory_bandwidth.value();
+  if (bandwidth > 0) least.memory_s = llm::bytes_moved(shape).value() / bandwidth;
+  return least;
+}
 
 Bounds bounds(const llm::OperatorShape& shape, const hardware::NodeSpec& node) {
   const hardware::GpuSpec& gpu = node.gpu;
   Bounds least;
+  if (const auto* moe = std::get_if<llm::MoeOp>(&shape); moe != nullptr && moe->on_host)
+    return host_bounds(shape, node);
   if (const auto* collective = std::get_if<llm::CollectiveOp>(&shape)) {
+    if (collective->kind == llm::CollectiveKind::host_copy) {
+      least.link_s = collective->bytes / gpu.pcie_bandwidth.value();
+      return least;
+    }
     const double wire = collective->inter_node
                             ? node.nic_bandwidth.value() * node.nics / std::max(node.gpus, 1)
                             : std::max(gpu.scale_up_bandwidth.value(), gpu.pcie_bandwidth.value());
@@ -146,8 +168,10 @@ StepEstimate estimate_step(const DeploymentSpec& deployment,
                            time.relative_error,
                            time.source};
       step.gpu_s += row.seconds;
-      step.mfu += calls * least.arithmetic_s;
-      step.mbu += calls * least.memory_s;
+      if (!least.off_gpu) {
+        step.mfu += calls * least.arithmetic_s;
+        step.mbu += calls * least.memory_s;
+      }
       step.relative_error += row.seconds * row.relative_error;
       if (row.seconds > 0) step.provenance = weakest(step.provenance, row.provenance);
       step.operators.push_back(std::move(row));

@@ -19,6 +19,22 @@ struct Window {
   [[nodiscard]] bool holds(double t) const { return t >= start_s && t <= end_s; }
 };
 
+std::size_t& count_of(RequestOutcome outcome, Metrics& m) {
+  switch (outcome) {
+    case RequestOutcome::completed:
+      return m.completed;
+    case RequestOutcome::rejected:
+      return m.rejected;
+    case RequestOutcome::timed_out:
+      return m.timed_out;
+    case RequestOutcome::failed:
+      return m.failed;
+    case RequestOutcome::unfinished:
+      break;
+  }
+  return m.unfinished;
+}
+
 // Latencies of the requests that arrived in the window, and how many met which end.
 RequestLatencies collect_latencies(const RequestTable& r, const Window& window, Metrics& m) {
   RequestLatencies all;
@@ -27,7 +43,7 @@ RequestLatencies collect_latencies(const RequestTable& r, const Window& window, 
     if (!window.holds(r.arrival_s[i])) continue;
     ++m.arrived;
     if (r.outcome[i] != RequestOutcome::completed) {
-      ++(r.outcome[i] == RequestOutcome::rejected ? m.rejected : m.unfinished);
+      ++count_of(r.outcome[i], m);
       for (auto* column : {&all.ttft_s, &all.tpot_s, &all.e2el_s}) column->push_back(kInfinite);
       continue;
     }
@@ -64,8 +80,53 @@ void count_without_table(const ServingResult& result, Metrics& m) {
   m.completed = m.finished_in_window = static_cast<std::size_t>(result.completed);
   m.rejected = static_cast<std::size_t>(result.rejected);
   m.unfinished = static_cast<std::size_t>(result.unfinished);
+  m.timed_out = static_cast<std::size_t>(result.timed_out);
+  m.failed = static_cast<std::size_t>(result.failed);
   m.input_tokens = result.input_tokens;
   m.output_tokens = result.output_tokens;
+  if (result.sketches.empty() || result.pools.empty()) return;
+  // Pools count what they made while requests arrived, the warm-up left out.
+  m.window_s = result.pools.front().window_s;
+  m.finished_in_window = result.sketches.e2el.count();
+  m.input_tokens = m.output_tokens = 0;
+  for (const auto& pool : result.pools) {
+    m.input_tokens += pool.prefill_tokens + pool.cached_tokens;
+    m.output_tokens += pool.output_tokens;
+  }
+}
+
+// Latencies of requests that were forgotten: each column by its own quantiles, in rank order, so
+// that joint limits are judged as if the slowest in one were the slowest in all.
+RequestLatencies latencies_of_sketches(const models::serving::Sketches& sketches, Metrics& m) {
+  m.ttft = describe(sketches.ttft);
+  m.tpot = describe(sketches.tpot);
+  m.e2el = describe(sketches.e2el);
+  m.queueing = describe(sketches.queueing);
+  m.prefill = describe(sketches.prefill);
+  m.decode = describe(sketches.decode);
+  RequestLatencies all;
+  all.ttft_s = m.ttft.ascending;
+  all.tpot_s = m.tpot.n > 0 ? m.tpot.ascending : std::vector<double>(all.ttft_s.size(), 0.0);
+  all.e2el_s = m.e2el.ascending;
+  return all;
+}
+
+void account_nodes(const ServingResult& result, Metrics& m) {
+  using models::serving::PoolRole;
+  double input = 0, input_s = 0, output = 0, output_s = 0;
+  for (const auto& pool : result.pools) {
+    if (pool.role != PoolRole::decode) {
+      input += static_cast<double>(pool.prefill_tokens + pool.cached_tokens);
+      input_s += pool.node_seconds();
+    }
+    if (pool.role != PoolRole::prefill) {
+      output += static_cast<double>(pool.output_tokens);
+      output_s += pool.node_seconds();
+    }
+  }
+  if (input_s > 0) m.input_per_node = input / input_s;
+  if (output_s > 0) m.output_per_node = output / output_s;
+  m.tokens_per_s_per_user = 1.0 / m.tpot.mean;
 }
 
 void count_work(const ServingResult& result, const Window& window, Metrics& m) {
@@ -244,11 +305,19 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   m.name = scenario.name;
   m.gpus = deployment.layout.gpus() * deployment.replicas;
   m.nodes = deployment.nodes;
+  for (const auto& pool : scenario.serving.pools) {
+    m.gpus += pool.layout.gpus() * pool.replicas;
+    m.nodes += pool.nodes;
+  }
   m.window_s = std::max(0.0, window.end_s - window.start_s);
   m.closed_loop = std::holds_alternative<models::serving::ClosedLoopArrivals>(
       scenario.serving.workload.arrivals);
 
-  const RequestLatencies requests = collect_latencies(result.requests, window, m);
+  const bool forgotten = result.requests.size() == 0 && !result.sketches.empty();
+  if (!m.closed_loop && !forgotten)
+    m.saturation = saturation_of(result.requests, window.start_s, result.window_end_s);
+  const RequestLatencies requests = forgotten ? latencies_of_sketches(result.sketches, m)
+                                              : collect_latencies(result.requests, window, m);
   count_work(result, window, m);
   account_series(result, window, m);
   account_energy(scenario, result, m);
@@ -266,7 +335,9 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   m.total_per_gpu = per_gpu(m.input_tokens + m.output_tokens, m);
   m.tokens_per_s_per_user_p50 = 1.0 / m.tpot.p50;
   m.tokens_per_s_per_user_p99 = 1.0 / m.tpot.p99;
-  m.slo = judge_slo(scenario.slo, requests, m.ttft, m.tpot, m.e2el, m.rejected + m.unfinished,
+  account_nodes(result, m);
+  const std::size_t missed = m.rejected + m.unfinished + m.timed_out + m.failed;
+  m.slo = judge_slo(scenario.slo, requests, m.ttft, m.tpot, m.e2el, missed,
                     result.latency_relative_error, m.window_s);
   account_cost(scenario, m);
   m.money.value = m.cost.cny_per_million_output_tokens;

@@ -122,6 +122,9 @@ std::string manifest_json(const Scenario& scenario, const ServingResult& result,
   j["kind"] = "serving";
   j["name"] = scenario.name;
   j["scenario"] = scenario.file.string();
+  std::error_code code;
+  j["directory"] = std::filesystem::current_path(code).string();
+  j["overrides"] = scenario.overrides;
   j["scenario_hash"] = fmt::format("fnv1a64:{:016x}", scenario_hash(scenario));
   j["inputs"] = file_hashes(scenario);
   j["seed"] = scenario.serving.seed;

@@ -39,11 +39,15 @@ void put_requests(Hdf5File& h5, const RequestTable& r) {
   put(h5, "requests/output_tokens", r.output_tokens, "token");
   put(h5, "requests/preemptions", r.preemptions, "1");
   put(h5, "requests/replica", r.replica, "index");
+  if (!r.tenant.empty()) put(h5, "requests/tenant", r.tenant, "index");
+  if (!r.priority.empty()) put(h5, "requests/priority", r.priority, "1");
+  if (!r.deadline_s.empty()) put(h5, "requests/deadline_s", r.deadline_s, "s");
   std::vector<std::uint8_t> outcome(r.outcome.size());
   std::transform(r.outcome.begin(), r.outcome.end(), outcome.begin(),
                  [](RequestOutcome o) { return static_cast<std::uint8_t>(o); });
   put(h5, "requests/outcome", outcome, "code");
-  h5.set_attribute("requests/outcome", "codes", "0 completed, 1 rejected, 2 unfinished");
+  h5.set_attribute("requests/outcome", "codes",
+                   "0 completed, 1 rejected, 2 unfinished, 3 timed out, 4 failed");
 }
 
 void put_iterations(Hdf5File& h5, const models::serving::StepTable& s) {
@@ -56,6 +60,9 @@ void put_iterations(Hdf5File& h5, const models::serving::StepTable& s) {
   put(h5, "iterations/prefill_tokens", s.prefill_tokens, "token");
   put(h5, "iterations/decode_sequences", s.decode_sequences, "sequence");
   put(h5, "iterations/kv_blocks", s.kv_blocks, "block");
+  put(h5, "iterations/prefill_sequences", s.prefill_sequences, "sequence");
+  put(h5, "iterations/waiting", s.waiting, "request");
+  put(h5, "iterations/swapped_blocks", s.swapped_blocks, "block");
 }
 
 void put_timeseries(Hdf5File& h5, const models::serving::TimeSeries& s) {
@@ -101,6 +108,9 @@ void take_iterations(const Hdf5File& h5, models::serving::StepTable& s) {
   s.prefill_tokens = h5.read<std::int32_t>("iterations/prefill_tokens");
   s.decode_sequences = h5.read<std::int32_t>("iterations/decode_sequences");
   s.kv_blocks = h5.read<std::int32_t>("iterations/kv_blocks");
+  s.prefill_sequences = h5.read<std::int32_t>("iterations/prefill_sequences");
+  s.waiting = h5.read<std::int32_t>("iterations/waiting");
+  s.swapped_blocks = h5.read<std::int32_t>("iterations/swapped_blocks");
 }
 
 void take_timeseries(const Hdf5File& h5, models::serving::TimeSeries& s) {

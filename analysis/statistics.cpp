@@ -41,6 +41,23 @@ Distribution describe(std::vector<double> values) {
   return d;
 }
 
+Distribution describe(const sim::metrics::Histogram& sketch) {
+  constexpr int kQuantiles = 1000;
+  Distribution d;
+  d.n = sketch.count();
+  if (d.n == 0) return d;
+  for (int i = 0; i <= kQuantiles; ++i)
+    d.ascending.push_back(sketch.percentile(100.0 * i / kQuantiles));
+  d.mean = sketch.mean();
+  d.min = sketch.min();
+  d.p50 = sketch.percentile(50);
+  d.p90 = sketch.percentile(90);
+  d.p95 = sketch.percentile(95);
+  d.p99 = sketch.percentile(99);
+  d.max = sketch.max();
+  return d;
+}
+
 double statistic(const Distribution& d, const std::string& name) {
   if (name == "mean") return d.mean;
   if (name == "p50" || name == "median") return d.p50;

@@ -13,10 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "analysis/saturation.hpp"
 #include "models/cost/cost.hpp"
 #include "models/serving/result.hpp"
 #include "scenarios/loader/scenario.hpp"
 #include "sim/core/provenance.hpp"
+#include "sim/metrics/histogram.hpp"
 
 namespace foretoken::analysis {
 
@@ -36,6 +38,8 @@ struct Distribution {
   std::vector<double> ascending;  // every value, for curves and other percentiles
 };
 Distribution describe(std::vector<double> values);
+// Of values that were not kept: `ascending` holds a thousand of its quantiles, std is missing.
+Distribution describe(const sim::metrics::Histogram& sketch);
 // mean, p50, p90, p95, p99; throws InputError on another name.
 double statistic(const Distribution& distribution, const std::string& name);
 
@@ -87,12 +91,18 @@ struct Metrics {
   int gpus = 0, nodes = 0;
   double window_s = 0;
   bool closed_loop = false;
+  Saturation saturation;                                                 // of open arrivals
   std::size_t arrived = 0, completed = 0, rejected = 0, unfinished = 0;  // arrived in the window
-  std::size_t finished_in_window = 0;                                    // throughput counts these
-  std::int64_t input_tokens = 0, output_tokens = 0;                      // of finished_in_window
-  Distribution ttft, tpot, e2el;                                         // seconds
-  Distribution queueing, prefill, decode;                                // s - a, f - s, c - f
-  Figure request_rate, output_rate, total_rate;                          // per second
+  std::size_t timed_out = 0, failed = 0;
+  std::size_t finished_in_window = 0;                // throughput counts these
+  std::int64_t input_tokens = 0, output_tokens = 0;  // of finished_in_window
+  Distribution ttft, tpot, e2el;                     // seconds
+  Distribution queueing, prefill, decode;            // s - a, f - s, c - f
+  Figure request_rate, output_rate, total_rate;      // per second
+  // Tokens read (cache hits included) a second and node that takes prompts, tokens made a second
+  // and node that decodes; NaN where there is none.
+  double input_per_node = kMissing, output_per_node = kMissing;
+  double tokens_per_s_per_user = kMissing;  // 1 / mean TPOT
   PerGpu output_per_gpu, total_per_gpu, input_per_gpu;
   double tokens_per_s_per_user_p50 = kMissing, tokens_per_s_per_user_p99 = kMissing;
   double mean_concurrency = kMissing;                       // sum of E2EL / T

@@ -27,7 +27,9 @@ Json deployment_json(const Scenario& scenario, const Metrics& m) {
   j["layout"] = {{"tensor", d.layout.tensor},
                  {"pipeline", d.layout.pipeline},
                  {"data_attention", d.layout.data_attention},
-                 {"expert", d.layout.expert}};
+                 {"context", d.layout.context},
+                 {"expert", d.layout.expert},
+                 {"experts_on_host", d.layout.experts_on_host}};
   j["weights"] = models::llm::to_string(d.precision.weights);
   j["kv_cache"] = models::hardware::to_string(d.precision.kv);
   j["max_batch_tokens"] = d.batching.max_tokens;
@@ -54,7 +56,7 @@ void put_latency(Json& j, const std::string& name, const Distribution& d) {
 void put_vllm_keys(Json& j, const Metrics& m) {
   j["duration"] = number(m.window_s);
   j["completed"] = m.completed;
-  j["failed"] = m.rejected + m.unfinished;
+  j["failed"] = m.rejected + m.unfinished + m.timed_out + m.failed;
   j["total_input_tokens"] = m.input_tokens;
   j["total_output_tokens"] = m.output_tokens;
   j["request_throughput"] = number(m.request_rate.value);
@@ -71,9 +73,17 @@ void put_requests(Json& j, const ServingResult& r, const Metrics& m) {
   j["arrived"] = m.arrived;
   j["rejected"] = m.rejected;
   j["unfinished"] = m.unfinished;
+  j["timed_out"] = m.timed_out;
+  j["lost"] = m.failed;
+  j["retries"] = r.retries;
+  Json reasons = Json::object();
+  for (const auto& [reason, count] : r.reasons) reasons[models::serving::in_words(reason)] = count;
+  j["reasons"] = std::move(reasons);
   j["finished_in_window"] = m.finished_in_window;
   j["preemptions"] = r.preemptions;
   j["steps"] = r.total_steps;
+  j["saturated"] = m.saturation.saturated;
+  j["recomputed_tokens"] = r.recomputed_tokens;
   j["window"] = {{"start_s", r.window_start_s}, {"end_s", r.window_end_s}};
   put_latency(j, "scheduling_delay", m.queueing);
   put_latency(j, "prefill", m.prefill);
@@ -220,6 +230,40 @@ Json figures_json(const Metrics& m) {
   return j;
 }
 
+const char* role_name(models::serving::PoolRole role) {
+  using models::serving::PoolRole;
+  return role == PoolRole::prefill ? "prefill" : role == PoolRole::decode ? "decode" : "whole";
+}
+
+Json pools_json(const ServingResult& r) {
+  Json list = Json::array();
+  for (const auto& p : r.pools) {
+    const double busy = p.replica_seconds > 0 ? p.busy_seconds / p.replica_seconds : 0.0;
+    const auto rate = [&p](std::int64_t tokens) {
+      return p.node_seconds() > 0 ? number(static_cast<double>(tokens) / p.node_seconds())
+                                  : Json(nullptr);
+    };
+    list.push_back({{"role", role_name(p.role)},
+                    {"replicas", p.replicas},
+                    {"gpus_per_replica", p.gpus_per_replica},
+                    {"mean_nodes_in_service",
+                     p.window_s > 0 ? number(p.node_seconds() / p.window_s) : Json(nullptr)},
+                    {"busy", busy},
+                    {"steps", p.steps},
+                    {"prefill_tokens", p.prefill_tokens},
+                    {"cached_tokens", p.cached_tokens},
+                    {"output_tokens", p.output_tokens},
+                    {"prefill_tokens_per_s_per_node", rate(p.prefill_tokens)},
+                    {"input_tokens_per_s_per_node", rate(p.prefill_tokens + p.cached_tokens)},
+                    {"output_tokens_per_s_per_node", rate(p.output_tokens)},
+                    {"mean_decode_sequences_per_gpu", p.decode_sequences / p.gpus_per_replica},
+                    {"mean_decode_context", p.decode_context},
+                    {"mean_gpu_watts", number(p.energy.mean_gpu_watts)},
+                    {"kv_tokens_per_rank", p.memory.kv_tokens}});
+  }
+  return list;
+}
+
 Json sources_json(const ServingResult& r) {
   Json list = Json::array();
   for (const auto& s : r.sources)
@@ -279,7 +323,11 @@ Json run_json(const ServingResult& r, const RunInfo& info) {
           {"events_per_s", r.run.events_per_s},
           {"windows", r.run.windows},
           {"events_per_window", r.run.events_per_window},
-          {"parallel_fraction", r.run.parallel_fraction}};
+          {"parallel_fraction", r.run.parallel_fraction},
+          // Where the wall time went: turns on one thread, windows on several, work in between.
+          {"sequential_s", r.run.sequential_s},
+          {"parallel_s", r.run.parallel_s},
+          {"exchange_s", r.run.exchange_s}};
 }
 
 }  // namespace
@@ -300,9 +348,18 @@ std::string summary_json(const Scenario& scenario, const ServingResult& result, 
       {"input_tokens_per_s", per_gpu_json(m.input_per_gpu, "input tokens finished in window")},
       {"total_tokens_per_s",
        per_gpu_json(m.total_per_gpu, "input + output tokens finished in window")}};
-  j["tokens_per_s_per_user"] = {{"p50", number(m.tokens_per_s_per_user_p50)},
-                                {"p99", number(m.tokens_per_s_per_user_p99)},
-                                {"definition", "1000 / TPOT in ms of the same percentile"}};
+  j["tokens_per_s_per_user"] = number(m.tokens_per_s_per_user);
+  j["tokens_per_s_per_user_percentiles"] = {
+      {"p50", number(m.tokens_per_s_per_user_p50)},
+      {"p99", number(m.tokens_per_s_per_user_p99)},
+      {"definition", "1000 / TPOT in ms of the same percentile; without one: of the mean TPOT"}};
+  j["input_tokens_per_s_per_node"] = number(m.input_per_node);
+  j["output_tokens_per_s_per_node"] = number(m.output_per_node);
+  j["pools"] = pools_json(result);
+  j["remote_api"] = {{"requests", result.remote.requests},
+                     {"input_tokens", result.remote.input_tokens},
+                     {"output_tokens", result.remote.output_tokens},
+                     {"usd", result.remote.cost_usd}};
   j["kv"] = kv_json(result, m);
   j["energy"] = energy_json(m.energy);
   j["cost"] = cost_json(scenario, m);

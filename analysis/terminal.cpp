@@ -89,7 +89,9 @@ std::string layout_text(const models::llm::Layout& l) {
   std::string out = fmt::format("TP{}", l.tensor);
   if (l.pipeline > 1) out += fmt::format(" PP{}", l.pipeline);
   if (l.data_attention > 1) out += fmt::format(" DP{}", l.data_attention);
+  if (l.context > 1) out += fmt::format(" CP{}", l.context);
   if (l.expert > 1) out += fmt::format(" EP{}", l.expert);
+  if (l.experts_on_host) out += ", experts on the CPUs";
   return out;
 }
 
@@ -271,6 +273,8 @@ std::string terminal_answer(const Scenario& scenario, const ServingResult& resul
   Answer out(options.color);
   out.line(clip(printable(scenario.name), kColumns));
   out.line(painted(verdict_sentence(m), verdict_colour(m), options.color));
+  if (m.saturation.saturated)
+    out.line(painted(saturation_sentence(m.saturation), kRed, options.color));
   out.blank();
   put_head(out, scenario, result, m);
   out.blank();

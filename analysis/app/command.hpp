@@ -25,13 +25,19 @@ const std::vector<Command>& commands();
 
 int bench_command(const Invocation&);
 int calibrate_command(const Invocation&);
+int capacity_command(const Invocation&);
 int check_command(const Invocation&);
+int compare_command(const Invocation&);
 int estimate_command(const Invocation&);
+int export_command(const Invocation&);
+int explain_command(const Invocation&);
 int help_command(const Invocation&);
 int import_command(const Invocation&);
 int list_command(const Invocation&);
+int plan_command(const Invocation&);
 int run_command(const Invocation&);
 int schema_command(const Invocation&);
+int sweep_command(const Invocation&);
 int validate_command(const Invocation&);
 
 // The page of `foretoken --help`: at most 40 lines.

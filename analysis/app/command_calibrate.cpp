@@ -1,6 +1,7 @@
 // foretoken calibrate: measurements -> calibration file.
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -9,34 +10,55 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/validate.hpp"
 #include "scenarios/loader/calibration_file.hpp"
+#include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/scenario.hpp"
+#include "sim/core/error.hpp"
 #include "validation/calibrate/build_calibration.hpp"
+#include "validation/importers/measured_rows.hpp"
+#include "validation/importers/validate_trace.hpp"
 #include "validation/serving/fit_serving.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
 
 namespace calibrate = validation::calibrate;
+namespace importers = validation::importers;
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 CommandPage calibrate_page() {
   CommandPage page;
-  page.synopsis = "calibrate [FOLDER] [options]";
+  page.synopsis = "calibrate [FOLDER | FILE...] [options]";
   page.about =
       "Builds the calibration file from measured operator times, laid out as\n"
       "GPU/OPERATOR.ENGINE-VERSION.csv or .csv.gz. Without FOLDER: the product's own "
       "measurements,\n"
       "into the file that every run reads. The same measurements give the same bytes.\n"
-      "'calibrate serving' fits engines to runs of real servers instead.\n";
+      "\n"
+      "FILEs are measurements of your own: PyTorch profiler (Kineto) traces with shapes, .json or\n"
+      ".json.gz; Nsight Systems exports, .sqlite, of runs that announced shapes (emit_nvtx with\n"
+      "record_shapes); output of nccl-tests, text or JSON; or CSVs named "
+      "OPERATOR.ENGINE-VERSION.csv.\n"
+      "A scenario uses the result beside the product's own: calibration: mine.h5\n"
+      "'calibrate serving' fits engines to runs of real servers, 'calibrate training' training\n"
+      "software to real jobs.\n";
   page.examples =
       "  foretoken calibrate\n"
       "  foretoken calibrate my-measurements --out mine.h5\n"
-      "  foretoken calibrate serving\n";
-  page.max_arguments = 1;
+      "  foretoken calibrate all_reduce_perf.txt step.pt.trace.json.gz --gpu h100-sxm \\\n"
+      "    --engine vllm-0.19.0 --out mine.h5\n"
+      "  foretoken estimate my.yaml --set calibration=mine.h5\n"
+      "  foretoken calibrate serving\n"
+      "  foretoken calibrate training\n";
+  page.max_arguments = -1;
   page.options = {
       {"out,o", "FILE", "file to write (default: the product's, if FOLDER is left out)"},
+      {"gpu", "CARD", "GPU that FILEs were measured on (default: the one they name)"},
+      {"engine", "NAME-VERSION", "whose kernels the traces show", "vllm-0.19.0"},
+      {"operation", "NAME", "of nccl-tests output that does not say it, such as all_reduce"},
+      {"rows", "FOLDER", "keep the rows read from FILEs there, as CSV"},
       {"json", "", "the account as JSON"},
   };
   return page;
@@ -67,6 +89,122 @@ void print_json(const calibrate::CalibrationReport& report, const fs::path& out)
                      {"rows", report.rows},          {"keys", report.keys},
                      {"set_aside", std::move(aside)}};
   std::cout << json.dump(2) << '\n';
+}
+
+// Notes and problems go to stderr, the account to stdout.
+int build(const fs::path& folder, const fs::path& out, const Invocation& invocation,
+          const std::vector<std::string>& notes, const ParsedLine& line) {
+  for (const std::string& note : notes) fmt::print(stderr, "note: {}\n", note);
+  const auto report =
+      calibrate::build_calibration(folder, out, scenarios::loader::Catalogue(invocation.home));
+  bool problems = false;
+  for (const auto& diagnostic : report.diagnostics) {
+    fmt::print(stderr, "{}\n", sim::core::to_string(diagnostic));
+    problems = problems || !diagnostic.warning;
+  }
+  line.has("json") ? print_json(report, out) : print_text(report, out);
+  return report.ok() && !problems ? kOk : kBadInput;
+}
+
+// A folder of this process's own, gone at the end.
+class Scratch {
+ public:
+  Scratch() {
+    std::string name = (fs::temp_directory_path() / "foretoken-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) {
+      throw sim::core::InputError("cannot make a folder in " + fs::temp_directory_path().string());
+    }
+    path_ = name;
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// Which folder of tables a card's measurements belong to.
+std::string table_folder(const std::string& card, const scenarios::loader::Catalogue& catalogue) {
+  const auto spec = scenarios::loader::load_gpu(card, catalogue).card.spec;
+  return spec.tables.empty() ? spec.name : spec.tables;
+}
+
+std::string card_for(const ParsedLine& line, const std::string& file, const std::string& device,
+                     double memory, const scenarios::loader::Catalogue& catalogue) {
+  if (line.has("gpu")) return line.text("gpu");
+  const std::string card =
+      device.empty() ? "" : importers::card_of_device(device, memory, catalogue);
+  if (card.empty()) {
+    throw sim::core::InputError(
+        fmt::format("{}: {}; name the card with --gpu", file,
+                    device.empty() ? "does not say which GPU it was measured on"
+                                   : fmt::format("no card of the catalogue is a '{}'", device)));
+  }
+  return card;
+}
+
+models::kernels::EngineVersion engine_of(const std::string& text) {
+  const auto dash = text.find('-');
+  if (dash == std::string::npos || dash == 0 || dash + 1 == text.size()) {
+    throw UsageError(fmt::format("--engine {}: expected NAME-VERSION, such as vllm-0.19.0", text));
+  }
+  return {text.substr(0, dash), text.substr(dash + 1)};
+}
+
+// Reads one file into `folder`; what is of no use becomes notes.
+void convert(const ParsedLine& line, const std::string& file, const fs::path& folder,
+             const scenarios::loader::Catalogue& catalogue, std::vector<std::string>& notes) {
+  const auto add = [&](const importers::MeasuredRows& rows, const std::string& card) {
+    importers::write_rows(rows, table_folder(card, catalogue), folder);
+    notes.push_back(fmt::format("{}: {} rows for {}", file, rows.size(), card));
+    for (const std::string& note : rows.notes) notes.push_back(fmt::format("{}: {}", file, note));
+  };
+  if (!fs::is_regular_file(file)) throw sim::core::InputError(file + ": no such file");
+  if (file.ends_with(".csv") || file.ends_with(".csv.gz")) {
+    if (!line.has("gpu")) {
+      throw sim::core::InputError(file +
+                                  ": does not say which GPU it was measured on; name the "
+                                  "card with --gpu");
+    }
+    const fs::path place = folder / table_folder(line.text("gpu"), catalogue);
+    fs::create_directories(place);
+    fs::copy_file(file, place / fs::path(file).filename(), fs::copy_options::overwrite_existing);
+  } else if (importers::is_nccl_tests(file)) {
+    const auto tests = importers::read_nccl_tests(
+        file, line.has("operation") ? line.text("operation") : std::string());
+    add(importers::rows_of(tests), card_for(line, file, tests.device, 0.0, catalogue));
+  } else {
+    const auto trace = importers::read_trace(file);
+    add(importers::rows_of(trace, engine_of(line.text("engine"))),
+        card_for(line, file, trace.device, trace.device_memory, catalogue));
+  }
+}
+
+// Files that cannot be read are told; the others are still used.
+int calibrate_files(const ParsedLine& line, const Invocation& invocation, const fs::path& out) {
+  const scenarios::loader::Catalogue catalogue(invocation.home);
+  const Scratch scratch;
+  const fs::path folder = line.has("rows") ? fs::path(line.text("rows")) : scratch.path();
+  (void)engine_of(line.text("engine"));
+  std::vector<std::string> notes;
+  int refused = 0;
+  for (const std::string& file : line.arguments) {
+    try {
+      convert(line, file, folder, catalogue, notes);
+    } catch (const sim::core::InputError& error) {
+      ++refused;
+      for (const auto& diagnostic : error.diagnostics()) {
+        fmt::print(stderr, "{}\n", sim::core::to_string(diagnostic));
+      }
+    }
+  }
+  const int code = build(folder, out, invocation, notes, line);
+  return refused > 0 ? kBadInput : code;
 }
 
 CommandPage serving_page() {
@@ -117,6 +255,11 @@ int calibrate_serving(const Invocation& invocation) {
 }  // namespace
 
 int calibrate_command(const Invocation& invocation) {
+  if (!invocation.args.empty() && invocation.args[0] == "training") {
+    Invocation inner = invocation;
+    inner.args.erase(inner.args.begin());
+    return calibrate_training_command(inner);
+  }
   if (!invocation.args.empty() && invocation.args[0] == "serving") {
     Invocation rest = invocation;
     rest.args.erase(rest.args.begin());
@@ -126,19 +269,19 @@ int calibrate_command(const Invocation& invocation) {
   if (!line) return kOk;
   const bool own = !line->arguments.empty();
   if (own && !line->has("out")) {
-    throw UsageError("calibrate FOLDER needs --out FILE: the product's own file is left alone");
+    throw UsageError(
+        "calibrate FOLDER or FILE needs --out FILE: the product's own file is left alone");
   }
-  const fs::path folder = own ? fs::path(line->arguments[0])
-                              : invocation.home / "validation" / "measurements" / "kernels";
   const fs::path out =
       line->has("out") ? fs::path(line->text("out")) : calibration_file(invocation.home);
-  const auto report =
-      calibrate::build_calibration(folder, out, scenarios::loader::Catalogue(invocation.home));
-  for (const auto& diagnostic : report.diagnostics) {
-    fmt::print(stderr, "{}\n", sim::core::to_string(diagnostic));
+  const bool folder = !own || fs::is_directory(line->arguments[0]);
+  if (folder && line->arguments.size() > 1) {
+    throw UsageError("calibrate takes one folder, or any number of files");
   }
-  line->has("json") ? print_json(report, out) : print_text(report, out);
-  return report.ok() ? kOk : kBadInput;
+  if (!folder) return calibrate_files(*line, invocation, out);
+  return build(own ? fs::path(line->arguments[0])
+                   : invocation.home / "validation" / "measurements" / "kernels",
+               out, invocation, {}, *line);
 }
 
 }  // namespace foretoken::analysis::app

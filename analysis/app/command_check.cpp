@@ -7,7 +7,11 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/training_commands.hpp"
+#include "models/serving/arrivals.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/scenario_training.hpp"
+#include "scenarios/loader/traffic_scenario.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -19,7 +23,9 @@ std::string layout_text(const models::llm::Layout& layout) {
   std::string text = fmt::format("TP{}", layout.tensor);
   if (layout.pipeline > 1) text += fmt::format(" PP{}", layout.pipeline);
   if (layout.data_attention > 1) text += fmt::format(" DP{}", layout.data_attention);
+  if (layout.context > 1) text += fmt::format(" CP{}", layout.context);
   if (layout.expert > 1) text += fmt::format(" EP{}", layout.expert);
+  if (layout.experts_on_host) text += ", experts on the CPUs";
   return text;
 }
 
@@ -27,11 +33,10 @@ std::string arrivals_text(const serving::WorkloadSpec& workload) {
   if (const auto* trace = std::get_if<serving::TraceArrivals>(&workload.arrivals)) {
     return fmt::format("{} requests of a trace", trace->requests ? trace->requests->size() : 0);
   }
-  if (const auto* poisson = std::get_if<serving::PoissonArrivals>(&workload.arrivals)) {
-    return fmt::format("{:g} requests/s, Poisson", poisson->requests_per_s);
+  if (const auto* loop = std::get_if<serving::ClosedLoopArrivals>(&workload.arrivals)) {
+    return fmt::format("{} requests in flight", loop->concurrency);
   }
-  return fmt::format("{} requests in flight",
-                     std::get<serving::ClosedLoopArrivals>(workload.arrivals).concurrency);
+  return fmt::format("{:.4g} requests/s, {}", serving::offered_rate(workload), workload.name);
 }
 
 std::string profile(const Scenario& scenario) {
@@ -50,6 +55,18 @@ std::string profile(const Scenario& scenario) {
 // The exit code for this file.
 int check_file(const std::string& file, const Invocation& invocation) {
   try {
+    if (scenarios::loader::is_traffic_scenario(file)) {
+      const auto traffic =
+          scenarios::loader::load_traffic(file, scenarios::loader::Catalogue(invocation.home));
+      std::cout << fmt::format("{}: ok: {} kinds of traffic over {} GPUs and {} links\n", file,
+                               traffic.traffic.streams.size(), traffic.traffic.fabric.gpus.size(),
+                               traffic.traffic.fabric.topology.link_count());
+      return kOk;
+    }
+    if (scenarios::loader::is_training_scenario(file)) {
+      std::cout << fmt::format("{}: ok: {}\n", file, training_profile(file, invocation));
+      return kOk;
+    }
     const Scenario scenario = load_with_warnings(file, invocation.home, {});
     std::cout << fmt::format("{}: ok: {}\n", file, profile(scenario));
     return kOk;

@@ -19,7 +19,8 @@ void print_text(const Entries& entries) {
   std::size_t width = 0;
   for (const auto& entry : entries) width = std::max(width, entry.name.size());
   for (const auto& entry : entries) {
-    std::cout << fmt::format("{:<{}}  {}\n", entry.name, width, entry.summary);
+    const std::string kind = entry.kind.empty() ? "" : fmt::format("{:<7}  ", entry.kind);
+    std::cout << fmt::format("{:<{}}  {}{}\n", entry.name, width, kind, entry.summary);
   }
 }
 
@@ -27,6 +28,7 @@ void print_json(const Entries& entries) {
   auto json = nlohmann::ordered_json::array();
   for (const auto& entry : entries) {
     json.push_back({{"name", entry.name}, {"summary", entry.summary}, {"file", entry.file}});
+    if (!entry.kind.empty()) json.back()["kind"] = entry.kind;
   }
   std::cout << json.dump(2) << '\n';
 }

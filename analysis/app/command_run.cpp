@@ -11,11 +11,16 @@
 #include "analysis/app/interrupt.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/progress.hpp"
+#include "analysis/app/run_traffic.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/app/training_commands.hpp"
 #include "analysis/results_store.hpp"
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
+#include "models/serving/arrivals.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/scenario_training.hpp"
+#include "scenarios/loader/traffic_scenario.hpp"
 #include "sim/dist/mpi_transport.hpp"
 
 namespace foretoken::analysis::app {
@@ -78,9 +83,8 @@ double expected_end_s(const serving::WorkloadSpec& workload) {
     if (trace->requests && !trace->requests->empty()) {
       end_s = 1e-12 * static_cast<double>(trace->requests->back().arrival_ps) / trace->rate_scale;
     }
-  } else if (const auto* poisson = std::get_if<serving::PoissonArrivals>(&workload.arrivals)) {
-    if (workload.requests)
-      end_s = static_cast<double>(*workload.requests) / poisson->requests_per_s;
+  } else if (const double rate = serving::offered_rate(workload); rate > 0 && workload.requests) {
+    end_s = static_cast<double>(*workload.requests) / rate;
   }
   if (workload.duration) {
     const double stated_s = workload.duration->seconds();
@@ -175,12 +179,6 @@ RunInfo run_info(const Invocation& invocation, const ParsedLine& line,
   return info;
 }
 
-// Errors of bad input are the same on every rank; once is enough.
-void silence_output() {
-  for (std::FILE* stream : {stdout, stderr})
-    if (std::freopen("/dev/null", "w", stream) == nullptr) std::fclose(stream);
-}
-
 }  // namespace
 
 int run_command(const Invocation& invocation) {
@@ -190,7 +188,11 @@ int run_command(const Invocation& invocation) {
   log_to_stderr(line->has("verbose"));
   const bool files = !line->has("no-files");
   if (!files && line->has("out")) throw UsageError("--out and --no-files exclude each other");
+  if (scenarios::loader::is_training_scenario(line->arguments[0]))
+    return run_training(invocation, *line);
 
+  if (scenarios::loader::is_traffic_scenario(line->arguments[0]))
+    return run_traffic(invocation, *line, overrides_of(*line));
   engine::RunOptions options = run_options(*line);
   // Under mpirun every rank runs its share of the partitions; rank 0 holds the result and speaks.
   const auto transport = sim::dist::make_mpi_transport();

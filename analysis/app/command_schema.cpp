@@ -5,18 +5,22 @@
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "scenarios/loader/scenario.hpp"
+#include "scenarios/loader/scenario_training.hpp"
 
 namespace foretoken::analysis::app {
 
 int schema_command(const Invocation& invocation) {
   CommandPage page;
-  page.synopsis = "schema";
+  page.synopsis = "schema [options]";
   page.about =
       "Prints the JSON Schema of scenario files. Editors that know YAML complete and check with "
       "it.\n";
   page.examples = "  foretoken schema > foretoken.schema.json\n";
-  if (!parse(page, invocation)) return kOk;
-  std::string schema = scenarios::loader::json_schema();
+  page.options = {{"training", "", "of training scenarios"}};
+  const auto line = parse(page, invocation);
+  if (!line) return kOk;
+  std::string schema = line->has("training") ? scenarios::loader::training_json_schema()
+                                             : scenarios::loader::json_schema();
   if (schema.empty() || schema.back() != '\n') schema += '\n';
   std::cout << schema;
   return kOk;

@@ -1,5 +1,5 @@
 // foretoken validate kernels: the error of operator times.
-#include "validation/calibrate/validate_kernels.hpp"
+#include "validation/calibrate/validate_exchange.hpp"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,9 @@
 #include "analysis/app/session.hpp"
 #include "analysis/app/validate.hpp"
 #include "scenarios/loader/calibration_file.hpp"
+#include "scenarios/loader/cards.hpp"
 #include "validation/calibrate/build_calibration.hpp"
+#include "validation/calibrate/validate_kernels.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -133,6 +135,43 @@ Calibration read_data(const std::string& folder, const Invocation& invocation) {
   return data;
 }
 
+// What the eight-GPU servers of the catalogue have, by the folder of their GPU's tables.
+calibrate::Wires server_wires(const scenarios::loader::Catalogue& catalogue) {
+  calibrate::Wires wires;
+  for (const auto& entry : scenarios::loader::list_cards("node", catalogue)) {
+    const auto node = scenarios::loader::load_node(entry.name, catalogue).card.spec;
+    if (node.gpus == 8 && node.scale_up == "nvswitch" && !node.gpu.tables.empty())
+      wires.emplace(node.gpu.tables, models::collective::wire_of(node));
+  }
+  return wires;
+}
+
+// Servers that are known by measurements of their own: a card beside each.
+calibrate::Wires host_wires(const std::filesystem::path& folder,
+                            const scenarios::loader::Catalogue& catalogue) {
+  calibrate::Wires wires;
+  if (!std::filesystem::is_directory(folder)) return wires;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (std::filesystem::exists(entry.path() / "host.yaml"))
+      wires.emplace(
+          entry.path().filename().string(),
+          models::collective::wire_of(
+              scenarios::loader::load_node("./host.yaml", catalogue, entry.path()).card.spec));
+  return wires;
+}
+
+// Communication that operator tables do not cover.
+void add_communication(const Calibration& data, bool ours, const Invocation& invocation,
+                       KernelValidation& result) {
+  const scenarios::loader::Catalogue catalogue(invocation.home);
+  calibrate::validate_exchange(data, server_wires(catalogue), result);
+  if (!ours) return;
+  const auto folder = invocation.home / "validation" / "measurements" / "network";
+  const auto h800 = scenarios::loader::load_node("hgx-h800", catalogue).card.spec;
+  calibrate::validate_published_exchange(folder, models::collective::wire_of(h800), result);
+  calibrate::validate_hosts(folder, host_wires(folder, catalogue), result);
+}
+
 }  // namespace
 
 int validate_kernels_command(const Invocation& invocation) {
@@ -154,10 +193,12 @@ int validate_kernels_command(const Invocation& invocation) {
     options.leave_out_gpu = calibrate::table_gpu(line->text("leave-out-gpu"), data);
   }
   KernelValidation result = calibrate::validate_kernels(data, *known, options);
+  if (options.leave_out_gpu.empty() && (options.only.empty() || options.only == "collective"))
+    add_communication(data, !own, invocation, result);
   if (result.dataset.empty()) {
     result.dataset = own ? line->text("data") : "validation/measurements/kernels";
   }
-  if (result.predicted == 0) {
+  if (result.predicted == 0 && result.groups.empty()) {
     throw sim::core::InputError("no row was predicted: nothing matches --only or --data");
   }
   if (line->has("json")) {

@@ -34,6 +34,7 @@ CommandPage validate_trace_page() {
   page.min_arguments = page.max_arguments = 1;
   page.options = {
       {"gpu", "CARD", "GPU to predict for (default: the one the trace names)"},
+      {"node", "NODE", "node card instead: its GPU, and how its GPUs are joined"},
       {"detail", "", "every recorded shape and message, not only the largest"},
       {"json", "", "as JSON"},
   };
@@ -46,20 +47,24 @@ Json number_or_null(const std::optional<double>& value) {
 
 Json shapes_json(const std::vector<importers::ShapeRow>& rows) {
   Json json = Json::array();
-  for (const auto& row : rows)
+  for (const auto& row : rows) {
     json.push_back({{"operator", row.name},
                     {"shape", row.shape},
                     {"n", row.n},
                     {"measured_us", row.measured_us},
                     {"predicted_us", number_or_null(row.predicted_us)}});
+    if (row.longest_us > 0) json.back()["longest_us"] = row.longest_us;
+  }
   return json;
 }
 
 Json report_json(const importers::TraceReport& report) {
-  Json json = {{"trace", report.trace},
-               {"gpu", report.gpu.empty() ? Json(nullptr) : Json(report.gpu)},
-               {"span_us", {{"measured", report.span_us}, {"predicted", nullptr}}},
-               {"classes", Json::array()}};
+  Json json = {
+      {"trace", report.trace},
+      {"gpu", report.gpu.empty() ? Json(nullptr) : Json(report.gpu)},
+      {"span_us",
+       {{"measured", report.span_us}, {"predicted", number_or_null(report.predicted_span_us)}}},
+      {"classes", Json::array()}};
   for (const auto& row : report.classes) {
     Json item = {{"class", row.kernel_class},
                  {"n", row.n},
@@ -78,6 +83,7 @@ Json report_json(const importers::TraceReport& report) {
   for (const auto& row : report.streams)
     json["streams"].push_back({{"stream", row.stream}, {"n", row.n}, {"busy_us", row.busy_us}});
   json["products"] = shapes_json(report.products);
+  json["attention"] = shapes_json(report.attention);
   json["collectives"] = shapes_json(report.collectives);
   json["notes"] = report.notes;
   return json;
@@ -112,6 +118,11 @@ void print_text(const importers::TraceReport& report, bool detail) {
                              row.measured_us, compared(row.measured_us, row.predicted_us),
                              row.source);
   const auto& overlap = report.overlap;
+  if (report.predicted_span_us)
+    std::cout << fmt::format(
+        "\npredicted: span {:.1f} ms ({:+.1f} %), compute {:.1f} ms, communication {:.1f} ms\n",
+        *report.predicted_span_us * 1e-3, 100 * (*report.predicted_span_us / report.span_us - 1),
+        *report.predicted_compute_us * 1e-3, *report.predicted_communication_us * 1e-3);
   std::cout << fmt::format(
       "\nbusy: compute {:.1f} ms, communication {:.1f} ms, of which {:.1f} ms behind compute and "
       "{:.1f} ms exposed\n",
@@ -121,7 +132,8 @@ void print_text(const importers::TraceReport& report, bool detail) {
     std::cout << fmt::format("  stream {:<6} {:>6} kernels, busy {:.1f} ms\n", row.stream, row.n,
                              row.busy_us * 1e-3);
   print_shapes("matrix products of recorded shape", report.products, detail);
-  print_shapes("collectives of recorded size", report.collectives, detail);
+  print_shapes("attention of recorded shape", report.attention, detail);
+  print_shapes("collectives of recorded size, shortest call", report.collectives, detail);
   for (const auto& note : report.notes) std::cout << "\nnote: " << note << '\n';
 }
 
@@ -130,8 +142,12 @@ void print_text(const importers::TraceReport& report, bool detail) {
 int validate_trace_command(const Invocation& invocation) {
   const auto line = parse(validate_trace_page(), invocation);
   if (!line) return kOk;
+  if (line->has("gpu") && line->has("node")) {
+    throw UsageError("--node names its GPU itself: give one of --gpu and --node");
+  }
   const auto report = importers::validate_trace(
       line->arguments[0], line->has("gpu") ? line->text("gpu") : std::string(),
+      line->has("node") ? line->text("node") : std::string(),
       scenarios::loader::Catalogue(invocation.home), calibration_file(invocation.home));
   if (line->has("json")) {
     std::cout << report_json(report).dump(2) << '\n';

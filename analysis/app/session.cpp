@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "scenarios/loader/calibration_file.hpp"
+#include "sim/core/error.hpp"
 
 namespace foretoken::analysis::app {
 namespace {
@@ -36,8 +37,21 @@ fs::path calibration_file(const fs::path& home) {
 
 std::shared_ptr<const models::kernels::Calibration> load_calibration(
     const fs::path& home, const loader::Scenario& scenario) {
-  return loader::read_calibration(calibration_file(home),
-                                  scenario.serving.deployment.node.gpu.tables);
+  const std::string& tables = scenario.serving.deployment.node.gpu.tables;
+  if (scenario.calibration.empty()) return loader::read_calibration(calibration_file(home), tables);
+  // The product may have no table of this GPU: then those of its relatives serve where the own
+  // measurements do not reach.
+  const auto own = loader::read_calibration(scenario.calibration, tables);
+  if (own->tables.empty()) {
+    throw sim::core::InputError(fmt::format(
+        "{}: no measurement of {} in it; it has to be made with "
+        "--gpu {}",
+        scenario.calibration.string(), tables, scenario.serving.deployment.node.gpu.name));
+  }
+  auto product = loader::read_calibration(calibration_file(home), tables);
+  if (product->tables.empty()) product = loader::read_calibration(calibration_file(home));
+  return std::make_shared<const models::kernels::Calibration>(
+      models::kernels::merged(*product, *own));
 }
 
 ResourceUse resource_use() {
@@ -56,6 +70,11 @@ void log_to_stderr(bool verbose) {
 }
 
 void log_info(const std::string& text) { spdlog::info(text); }
+
+void silence_output() {
+  for (std::FILE* stream : {stdout, stderr})
+    if (std::freopen("/dev/null", "w", stream) == nullptr) std::fclose(stream);
+}
 
 std::string shell_quoted(const std::vector<std::string>& argv) {
   constexpr const char* kPlain =

@@ -30,6 +30,9 @@ ResourceUse resource_use();
 void log_to_stderr(bool verbose);
 void log_info(const std::string& text);
 
+// For ranks beside rank 0: what they would say is the same; once is enough.
+void silence_output();
+
 // The command line as a shell would take it back.
 std::string shell_quoted(const std::vector<std::string>& argv);
 

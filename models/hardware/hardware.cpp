@@ -52,4 +52,23 @@ std::optional<DType> parse_dtype(std::string_view name) {
   return std::nullopt;
 }
 
+GpuSpec device_of(const CpuSpec& cpu) {
+  GpuSpec device;
+  device.processor = Processor::cpu;
+  device.name = cpu.name;
+  device.architecture = cpu.architecture;
+  device.sm_count = cpu.cores;
+  device.boost_clock = cpu.clock;
+  device.memory = cpu.memory;
+  device.memory_bandwidth = cpu.memory_bandwidth;
+  device.l2_cache = cpu.cache;
+  device.peak = cpu.peak;
+  device.scale_up_bandwidth = cpu.socket_bandwidth;
+  device.pcie_bandwidth = cpu.pcie_bandwidth;
+  device.tdp = cpu.tdp;
+  device.idle = cpu.idle;
+  device.sources = cpu.sources;
+  return device;
+}
+
 }  // namespace foretoken::models::hardware

@@ -21,7 +21,11 @@ double bytes_per_element(DType dtype);  // 0.5 for the 4-bit formats
 std::string_view to_string(DType dtype);
 std::optional<DType> parse_dtype(std::string_view name);
 
+// What a node computes with: GPUs, or, without any, the sockets of its CPUs (device_of).
+enum class Processor { gpu, cpu };
+
 struct GpuSpec {
+  Processor processor = Processor::gpu;
   std::string name;          // catalogue name, e.g. h200-sxm
   std::string architecture;  // ampere, ada, hopper, blackwell, cdna3, ...
   std::string tables;        // folder of measured tables, e.g. h200_sxm; empty = none
@@ -40,19 +44,66 @@ struct GpuSpec {
   std::map<std::string, std::string> sources;  // key of the card -> source and date
 };
 
+struct CpuSpec {  // one socket with its memory
+  std::string name;
+  std::string architecture;  // ice-lake-sp, granite-rapids-ap, ...
+  int cores = 0;
+  sim::core::Hertz clock;  // of all cores under heavy vector or matrix work
+  Bytes memory;            // fitted to one socket
+  BytesPerSecond memory_bandwidth;
+  Bytes cache;                           // last level
+  std::map<DType, FlopsPerSecond> peak;  // of vector and matrix units, all cores
+  BytesPerSecond socket_bandwidth;       // to the other sockets, one direction; 0 = none
+  BytesPerSecond pcie_bandwidth;         // one x16 slot, one direction
+  Watts tdp;
+  Watts idle;
+  std::map<std::string, std::string> sources;
+};
+
+struct NicSpec {
+  std::string name;
+  BytesPerSecond bandwidth;  // a port, one direction, on the wire
+  double efficiency = 1.0;   // share of it that large transfers reach
+  double latency_s = 0.0;    // small message, software and one switch hop included
+  bool rdma = false;         // without the CPU copying
+  Watts power;
+  std::map<std::string, std::string> sources;
+};
+
+struct StorageSpec {
+  std::string name;
+  Bytes capacity;
+  BytesPerSecond read_bandwidth;   // large sequential reads, as one client sees them
+  BytesPerSecond write_bandwidth;  // large sequential writes
+  double latency_s = 0.0;          // small random read
+  bool networked = false;          // reached over the node's network ports
+  Watts idle;
+  Watts power;  // reading at full rate
+  std::map<std::string, std::string> sources;
+};
+
 struct NodeSpec {
   std::string name;  // catalogue name, e.g. hgx-h200
-  GpuSpec gpu;
-  int gpus = 0;
-  std::string scale_up;             // nvswitch, nvlink-pairs, pcie
-  double scale_up_latency_s = 0.0;  // one hop, software included
+  GpuSpec gpu;       // of a node without GPUs: one socket (device_of)
+  int gpus = 0;      // those that compute: GPUs, or sockets
+  // The host. Nodes whose card names no CPU have 0 sockets.
+  CpuSpec cpu;
+  int sockets = 0;
+  std::optional<StorageSpec> storage;  // where the model is kept
+  std::string scale_up;                // nvswitch, nvlink-pairs, pcie
+  double scale_up_latency_s = 0.0;     // one hop, software included
   int nics = 0;
   BytesPerSecond nic_bandwidth;  // each, one direction
   double nic_latency_s = 0.0;
-  Watts host_idle;  // CPU, DRAM, fans, NICs at idle, without the GPUs
-  Watts host_load;  // the same under load
+  double nic_efficiency = 1.0;  // share of nic_bandwidth that large transfers reach
+  Watts host_idle;              // CPU, DRAM, fans, NICs at idle, without the GPUs
+  Watts host_load;              // the same under load
   double psu_efficiency = 0.95;
   std::map<std::string, std::string> sources;
 };
+
+// A socket as a device that computes: cores take the place of SMs, the last-level cache that of
+// L2, the links between sockets that of NVLink.
+GpuSpec device_of(const CpuSpec& cpu);
 
 }  // namespace foretoken::models::hardware

@@ -30,4 +30,8 @@ struct Calibration {
   std::map<std::string, double> parameters;
 };
 
+// `base` with the rows of `own`: where both measured the same, own counts. Tables of one name whose
+// columns differ stand side by side.
+Calibration merged(const Calibration& base, const Calibration& own);
+
 }  // namespace foretoken::models::kernels

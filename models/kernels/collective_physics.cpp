@@ -29,6 +29,7 @@ double ring_latency(Kind kind, double n, const CollectiveParameters& p) {
       return p.half_ring_launch_s + p.half_ring_per_gpu_s * n;
     case Kind::all_to_all:
     case Kind::send_recv:
+    case Kind::host_copy:
       return p.exchange_launch_s + p.exchange_per_gpu_s * n;
   }
   return p.ring_launch_s;

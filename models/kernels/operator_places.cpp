@@ -2,8 +2,8 @@
 #include <cmath>
 #include <initializer_list>
 
-#include "models/kernels/moe_load.hpp"
 #include "models/kernels/operator_tables.hpp"
+#include "models/llm/expert_load.hpp"
 
 namespace foretoken::models::kernels {
 namespace {
@@ -42,6 +42,20 @@ const char* kind_name(llm::CollectiveKind kind) {
       return "all_to_all";
     case llm::CollectiveKind::send_recv:
       return "send_recv";
+    case llm::CollectiveKind::host_copy:
+      return "host_copy";
+  }
+  return "?";
+}
+
+const char* moe_kind(const llm::MoeOp& op) {
+  switch (op.input) {
+    case llm::ExpertInput::local:
+      return "moe";
+    case llm::ExpertInput::dispatched:
+      return "moe_dispatched";
+    case llm::ExpertInput::masked:
+      return "moe_masked";
   }
   return "?";
 }
@@ -87,13 +101,22 @@ struct Categories {
   std::string operator()(const llm::MlaBmmOp& op) const {
     return joined({"mla_bmm", op.post ? "post" : "pre", format_name(op.format)});
   }
+  std::string operator()(const llm::MlaBlockOp& op) const {
+    return joined({op.prefill ? "mla_block_prefill" : "mla_block_decode", format_name(op.format),
+                   dtype_name(op.kv)});
+  }
   std::string operator()(const llm::MoeOp& op) const {
-    return joined({"moe", format_name(op.format)});
+    return joined({moe_kind(op), format_name(op.format)});
+  }
+  std::string operator()(const llm::ExpertExchangeOp& op) const {
+    return joined({op.low_latency ? "exchange_low_latency" : "exchange_normal",
+                   op.combine ? "combine" : "dispatch", dtype_name(op.payload)});
   }
   std::string operator()(const llm::CollectiveOp& op) const {
     // On a host whose GPUs have no link, larger groups say nothing about pairs.
     const bool linked = machine.scale_up > 0 || op.gpus <= 2;
-    return joined({linked ? "collective" : "unlinked", variant == "nccl" ? "nccl" : "engine"});
+    const std::string kind = variant == "nccl" ? "nccl" : "all_reduce";
+    return linked ? kind + "/linked" : kind + "_unlinked/";
   }
   std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
 };
@@ -106,10 +129,11 @@ struct Coordinates {
     const auto tail = [&](double rows, double columns) {
       return wave_tail(std::ceil(d(op.m) / rows) * std::ceil(d(op.n) / columns), machine.sms);
     };
-    // Kernels of scaled formats copy rows that are not a multiple of 4.
-    return {log_of(d(op.m)),        log_of(d(op.n)), log_of(d(op.k)), alignment(op.m, 4),
-            op.m % 4 ? 1.0F : 0.0F, tail(128, 128),  tail(128, 256),  tail(64, 128),
-            tail(256, 128),         tail(64, 64),    tail(64, 256)};
+    // Kernels of scaled formats copy rows that are not a multiple of 4; others read 8 or 16 at
+    // once.
+    const auto ragged = [&](int rows) { return op.m % rows != 0 ? 1.0F : 0.0F; };
+    return {log_of(d(op.m)), log_of(d(op.n)), log_of(d(op.k)), ragged(4),   ragged(8),
+            ragged(16),      tail(128, 128),  tail(256, 128),  tail(64, 64)};
   }
   Point operator()(const llm::PrefillAttentionOp& op) const {
     const double tokens = d(op.tokens);
@@ -148,12 +172,22 @@ struct Coordinates {
   Point operator()(const llm::MlaBmmOp& op) const {
     return {log_of(d(op.tokens)), log_of(op.heads)};
   }
+  Point operator()(const llm::MlaBlockOp& op) const {
+    const double tokens = d(op.tokens), all = op.prefill ? tokens + op.context : op.context;
+    return {log_of(d(op.batch)), log_of(op.prefill ? tokens : all), log_of(op.heads),
+            log_of(op.prefill ? all / tokens : 1.0),
+            wave_tail(d(op.batch) * op.heads * std::ceil(tokens / 128), machine.sms)};
+  }
+  Point operator()(const llm::ExpertExchangeOp& op) const {
+    return {log_of(d(op.tokens)), log_of(op.hidden), log_of(op.top_k),
+            log_of(op.experts),   log_of(op.ranks),  op.low_latency ? 0.0F : log_of(op.sms)};
+  }
   Point operator()(const llm::MoeOp& op) const {
-    const MoeLoad load = moe_load(op);
+    const llm::ExpertLoad load = llm::expert_load(op);
     const double inner = static_cast<double>(op.intermediate) / op.tensor;
     const double bytes = std::max(0.5, std::floor(bytes_per_weight(op.format)));
-    return {log_of(load.pairs / std::max(load.experts, 0.01)),
-            log_of(load.experts),
+    return {log_of(load.routed_tokens / std::max(load.experts_touched, 0.01)),
+            log_of(load.experts_touched),
             log_of(op.hidden),
             log_of(inner),
             alignment(std::llround(inner * bytes), 7),
@@ -175,8 +209,11 @@ struct Coordinates {
 // Lengths at which correlation falls to 1/e, in the units of the coordinates; chosen by cross-
 // validation over whole keys left out, the same for every GPU and engine.
 struct Shapes {
+  // Libraries pick a kernel for each matrix product by itself; some timings of latent attention are
+  // flukes of 100 times.
+  static constexpr float kDoubt = 10.0F;
   FieldShape operator()(const llm::GemmOp&) const {
-    return {11, {3, 5, 5, 10, 3, 2, 2, 2, 2, 2, 2}, 0.01F, 40};
+    return {9, {2, 5, 5, 5, 10, 10, 2, 2, 2}, 0.003F, 40, kDoubt};
   }
   FieldShape operator()(const llm::PrefillAttentionOp&) const {
     return {8, {4, 4, 4, 4, 2, 2, 2, 2}, 0.01F, 32};
@@ -184,9 +221,17 @@ struct Shapes {
   FieldShape operator()(const llm::DecodeAttentionOp&) const {
     return {7, {4, 4, 4, 4, 2, 2, 2}, 0.01F, 32};
   }
-  FieldShape operator()(const llm::MlaPrefillOp&) const { return {5, {4, 4, 4, 2, 4}, 0.01F, 32}; }
-  FieldShape operator()(const llm::MlaDecodeOp&) const { return {4, {4, 4, 4, 4}, 0.01F, 32}; }
-  FieldShape operator()(const llm::MlaBmmOp&) const { return {2, {4, 4}, 0.01F, 32}; }
+  FieldShape operator()(const llm::MlaPrefillOp&) const {
+    return {5, {4, 4, 4, 2, 4}, 0.01F, 32, kDoubt};
+  }
+  FieldShape operator()(const llm::MlaDecodeOp&) const {
+    return {4, {4, 4, 4, 4}, 0.01F, 32, kDoubt};
+  }
+  FieldShape operator()(const llm::MlaBmmOp&) const { return {2, {4, 4}, 0.01F, 32, kDoubt}; }
+  FieldShape operator()(const llm::MlaBlockOp&) const { return {5, {4, 4, 4, 2, 4}, 0.01F, 32}; }
+  FieldShape operator()(const llm::ExpertExchangeOp&) const {
+    return {6, {4, 4, 4, 4, 4, 4}, 0.01F, 24};
+  }
   FieldShape operator()(const llm::MoeOp&) const {
     return {10, {8, 8, 4, 4, 6, 4, 4, 4, 3, 4}, 0.01F, 32};
   }
@@ -195,6 +240,7 @@ struct Shapes {
 };
 
 struct FoldKeys {
+  const std::string& variant;
   static std::string n(std::int64_t value) { return std::to_string(value); }
 
   std::string operator()(const llm::GemmOp& op) const {
@@ -217,6 +263,12 @@ struct FoldKeys {
   std::string operator()(const llm::MlaBmmOp& op) const {
     return joined({"mla", n(op.heads), format_name(op.format)});
   }
+  std::string operator()(const llm::MlaBlockOp& op) const {
+    return joined({"mla", n(op.heads), dtype_name(op.kv), format_name(op.format)});
+  }
+  std::string operator()(const llm::ExpertExchangeOp& op) const {
+    return joined({"exchange", n(op.hidden), n(op.top_k), n(op.experts)});
+  }
   std::string operator()(const llm::MoeOp& op) const {
     return joined({"moe", n(op.hidden), n(op.intermediate), n(op.top_k), n(op.experts),
                    format_name(op.format)});
@@ -224,7 +276,7 @@ struct FoldKeys {
   std::string operator()(const llm::CollectiveOp& op) const {
     return joined({"collective", kind_name(op.kind), n(op.gpus), dtype_name(op.dtype)});
   }
-  std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
+  std::string operator()(const llm::ElementwiseOp&) const { return "elementwise/" + variant; }
 };
 
 struct Families {
@@ -234,8 +286,12 @@ struct Families {
   Family operator()(const llm::MlaPrefillOp&) const { return Family::mla; }
   Family operator()(const llm::MlaDecodeOp&) const { return Family::mla; }
   Family operator()(const llm::MlaBmmOp&) const { return Family::mla; }
-  Family operator()(const llm::MoeOp&) const { return Family::moe; }
+  Family operator()(const llm::MlaBlockOp&) const { return Family::mla_block; }
+  Family operator()(const llm::MoeOp& op) const {
+    return op.input == llm::ExpertInput::local ? Family::moe : Family::moe_exchanged;
+  }
   Family operator()(const llm::CollectiveOp&) const { return Family::collective; }
+  Family operator()(const llm::ExpertExchangeOp&) const { return Family::exchange; }
   Family operator()(const llm::ElementwiseOp&) const { return Family::elementwise; }
 };
 
@@ -253,6 +309,12 @@ std::string_view to_string(Family family) {
       return "moe";
     case Family::collective:
       return "collective";
+    case Family::mla_block:
+      return "mla_block";
+    case Family::moe_exchanged:
+      return "moe_exchanged";
+    case Family::exchange:
+      return "exchange";
     case Family::elementwise:
       return "elementwise";
   }
@@ -273,6 +335,6 @@ Point coordinates_of(const llm::OperatorShape& shape, const std::string& variant
 
 FieldShape field_shape_of(const llm::OperatorShape& shape) { return std::visit(Shapes{}, shape); }
 
-std::string fold_key_of(const llm::OperatorShape& shape) { return std::visit(FoldKeys{}, shape); }
+std::string fold_key_of(const Row& row) { return std::visit(FoldKeys{row.variant}, row.shape); }
 
 }  // namespace foretoken::models::kernels

@@ -59,6 +59,18 @@ void expert_exchange(Communication& comm, const ModelSpec& model, const Precisio
   if (routed == 0) return;
   const auto& layout = comm.layout;
   const int group = layout.stage_gpus();
+  if (layout.experts_on_host) {
+    // Every tensor rank holds the same tokens: one sends them, each gets the results. With them go
+    // the experts' ids and weights, 4 bytes each.
+    const double ids = row / (model.hidden * 2.0) * model.moe->top_k * 8.0;
+    const auto copy = [&](const char* name, double bytes) {
+      comm.out.push_back({name, static_cast<double>(routed),
+                          CollectiveOp{CollectiveKind::host_copy, bytes, 1, comm.dtype, false}});
+    };
+    copy("experts.to_host", row + ids);
+    copy("experts.from_host", row);
+    return;
+  }
   if (layout.all_to_all) {
     // A token goes once to each rank that holds one of its experts, ranks hit at random. FP8
     // checkpoints dispatch in 8 bits with an fp32 scale per 128, combine in 16 bits (DeepEP).

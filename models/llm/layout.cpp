@@ -52,6 +52,18 @@ void check_experts(const ModelSpec& model, const Layout& layout, std::vector<std
                        " but the model has no experts");
     if (layout.all_to_all)
       errors.push_back("all_to_all exchanges tokens between experts but the model has none");
+    if (layout.experts_on_host)
+      errors.push_back("experts are to run on the CPUs but the model has none");
+    return;
+  }
+  if (layout.experts_on_host) {
+    if (layout.expert > 1 || layout.redundant_experts > 0 || layout.all_to_all)
+      errors.push_back(
+          "experts on the CPUs are not spread over GPUs: leave out expert, redundant_experts and "
+          "all_to_all");
+    if (layout.gpus_per_node > 0 && layout.gpus() > layout.gpus_per_node)
+      errors.push_back("experts on the CPUs serve the GPUs of one node, but a replica takes " +
+                       to_string(layout.gpus()) + " of " + to_string(layout.gpus_per_node));
     return;
   }
   const int group = layout.stage_gpus();
@@ -101,8 +113,10 @@ LayerBytes layer_bytes(const ModelSpec& model, const Layout& layout, const Preci
     const auto& moe = *model.moe;
     const double copies =
         std::ceil(static_cast<double>(moe.experts + layout.redundant_experts) / layout.expert);
-    out.moe = copies * matrix_bytes(model, precision, expert_matrices(model, layout.moe_tensor())) +
-              matrix_bytes(model, precision, {router_matrix(model)});
+    out.moe = matrix_bytes(model, precision, {router_matrix(model)});
+    if (!layout.experts_on_host)
+      out.moe +=
+          copies * matrix_bytes(model, precision, expert_matrices(model, layout.moe_tensor()));
     if (moe.shared_experts > 0)
       out.moe +=
           matrix_bytes(model, precision,
@@ -191,6 +205,13 @@ hardware::Bytes weight_bytes_per_gpu(const ModelSpec& model, const Layout& layou
     first = last;
   }
   return hardware::Bytes(fullest);
+}
+
+hardware::Bytes host_weight_bytes(const ModelSpec& model, const Layout& layout,
+                                  const Precision& precision) {
+  if (!layout.experts_on_host || !model.moe) return hardware::Bytes(0);
+  return hardware::Bytes(static_cast<double>(moe_layers(model)) * model.moe->experts *
+                         matrix_bytes(model, precision, expert_matrices(model, 1)));
 }
 
 double kv_bytes_per_token_per_gpu(const ModelSpec& model, const Layout& layout,

@@ -22,6 +22,9 @@ struct Layout {
   bool uneven_stages = false;  // pipeline stages may differ by one layer
   // Expert ranks exchange tokens by dispatch and combine (DeepEP) instead of gather and scatter.
   bool all_to_all = false;
+  // Routed experts live in host memory and run on the node's CPUs; everything else stays on the
+  // GPUs (KTransformers' way).
+  bool experts_on_host = false;
   [[nodiscard]] int stage_gpus() const { return tensor * data_attention * context; }
   [[nodiscard]] int gpus() const { return stage_gpus() * pipeline; }
   [[nodiscard]] int moe_tensor() const { return stage_gpus() / expert; }
@@ -60,6 +63,10 @@ std::vector<std::string> layout_errors(const ModelSpec& model, const Layout& lay
 // Weight bytes on the fullest GPU.
 hardware::Bytes weight_bytes_per_gpu(const ModelSpec& model, const Layout& layout,
                                      const Precision& precision);
+// Weight bytes in host memory, of one replica: the routed experts of a layout that keeps them
+// there.
+hardware::Bytes host_weight_bytes(const ModelSpec& model, const Layout& layout,
+                                  const Precision& precision);
 // KV bytes one token takes on one GPU of the rank group that holds it.
 double kv_bytes_per_token_per_gpu(const ModelSpec& model, const Layout& layout,
                                   const Precision& precision);

@@ -35,12 +35,14 @@ double expert_width(const ModelSpec& model, const Layout& layout) {
   const double inner = static_cast<double>(moe.intermediate) / layout.moe_tensor();
   const double first =
       std::max((model.gated_mlp ? 2 : 1) * inner, static_cast<double>(model.hidden));
+  const double scores = moe.experts * 2.0;  // fp32
+  // Sent to the host and received from it.
+  if (layout.experts_on_host) return 2.0 * model.hidden + scores;
   const int ranks = layout.data_attention * layout.context;
   const double gathered = ranks > 1 ? 2.0 * model.hidden : model.hidden;
-  const double router = moe.experts * 2.0;  // fp32 scores
   // Gathered, every rank sees all tokens; dispatched, each receives as many pairs as it sends.
   const int seen = layout.all_to_all ? 1 : ranks;
-  return seen * (moe.top_k * (first + inner) + gathered + router);
+  return seen * (moe.top_k * (first + inner) + gathered + scores);
 }
 
 }  // namespace

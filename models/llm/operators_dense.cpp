@@ -98,6 +98,10 @@ void experts(Step& step, std::int64_t group_tokens, double skew) {
   op.expert = layout.expert;
   op.format = weight_format(model, step.precision, WeightRole::expert);
   op.skew = skew;
+  if (layout.experts_on_host) {
+    op.on_host = true;
+    op.tensor = op.expert = 1;
+  }
   step.out.push_back({"experts", static_cast<double>(layers), op});
   if (moe.shared_experts > 0)
     step.elementwise("shared.add", layers, as_double(step.tokens) * 3 * model.hidden * kHalf);

@@ -73,35 +73,60 @@ Slot Batch::enqueue(const Sequence& arrival) {
   }
   Sequence& sequence = sequences_[slot];
   sequence.target = sequence.input;
+  if (sequence.swapped) swapped_blocks_ += blocks_for(sequence.prefilled);
   sequence.state = SequenceState::waiting;
-  waiting_.push_back(slot);
+  if (waiting_.empty() || sequences_[waiting_.back()].rank <= sequence.rank) {
+    waiting_.push_back(slot);
+  } else {
+    const auto behind = [this](double rank, Slot other) { return rank < sequences_[other].rank; };
+    waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), sequence.rank, behind),
+                    slot);
+  }
   return slot;
 }
 
-bool Batch::admit_front(std::int32_t tokens, std::int64_t keep_free, std::int64_t now_ps) {
-  if (waiting_.empty() || running() >= rule_.max_sequences) return false;
-  const Slot slot = waiting_.front();
-  Sequence& sequence = sequences_[slot];
-  const std::int32_t blocks = blocks_for(tokens);
+std::int32_t Batch::committed_for(const Sequence& sequence) const {
+  if (rule_.reserve_output <= 0.0) return 0;
+  const double ahead = rule_.reserve_output * (sequence.output - sequence.generated);
+  return blocks_for(sequence.target + std::llround(ahead));
+}
+
+bool Batch::can_admit(Slot slot, std::int32_t tokens, std::int64_t keep_free) const {
+  if (running() >= rule_.max_sequences) return false;
+  const Sequence& sequence = sequences_[slot];
   const bool alone = running() == 0;
   const std::int64_t kept = keep_free + (alone ? 0 : rule_.watermark_blocks);
-  if (blocks > free_blocks_ - kept) return false;
-  const double ahead = rule_.reserve_output * (sequence.output - sequence.generated);
-  const std::int32_t committed =
-      rule_.reserve_output > 0.0 ? blocks_for(sequence.target + std::llround(ahead)) : 0;
-  if (!alone && committed > total_blocks_ - rule_.watermark_blocks - committed_blocks_)
-    return false;
-  waiting_.pop_front();
-  committed_blocks_ += committed;
-  free_blocks_ -= blocks;
-  sequence.committed = committed;
-  sequence.blocks = blocks;
+  // A sequence that comes back to decode may need a block for its next token in this very step.
+  const std::int32_t next = sequence.swapped && tokens == 0 ? 1 : tokens;
+  if (blocks_for(std::int64_t{sequence.prefilled} + next) > free_blocks_ - kept) return false;
+  return alone ||
+         committed_for(sequence) <= total_blocks_ - rule_.watermark_blocks - committed_blocks_;
+}
+
+std::int32_t Batch::admit(Slot slot, std::int32_t tokens, std::int64_t now_ps) {
+  if (waiting_.front() == slot) {
+    waiting_.pop_front();
+  } else {
+    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), slot));
+  }
+  Sequence& sequence = sequences_[slot];
+  sequence.committed = committed_for(sequence);
+  sequence.blocks = blocks_for(std::int64_t{sequence.prefilled} + tokens);
+  committed_blocks_ += sequence.committed;
+  free_blocks_ -= sequence.blocks;
   sequence.admission = ++admissions_;
-  sequence.state = SequenceState::prefilling;
   if (sequence.scheduled_ps < 0) sequence.scheduled_ps = now_ps;
+  const std::int32_t copied = sequence.swapped ? blocks_for(sequence.prefilled) : 0;
+  swapped_blocks_ -= copied;
+  sequence.swapped = false;
+  if (copied > 0 && sequence.prefilled == sequence.target) {
+    join_decode(slot);
+    return copied;
+  }
+  sequence.state = SequenceState::prefilling;
   sequence.position = static_cast<std::uint32_t>(prefilling_.size());
   prefilling_.push_back(slot);
-  return true;
+  return copied;
 }
 
 bool Batch::extend(Slot slot, std::int32_t tokens, std::int64_t keep_free) {
@@ -168,31 +193,49 @@ void Batch::leave_decode(Slot slot) {
   leave(decoding_, slot);
 }
 
-Slot Batch::preempt_latest() {
+Slot Batch::last_in_rank() const {
   SIM_ASSERT(running() > 0, "nothing to preempt");
-  Slot latest = 0;
-  std::uint64_t admission = 0;
+  const Slot* last = nullptr;
   for (const auto* list : {&prefilling_, &decoding_})
-    for (const Slot slot : *list)
-      if (sequences_[slot].admission > admission) {
-        admission = sequences_[slot].admission;
-        latest = slot;
+    for (const Slot& slot : *list) {
+      const Sequence& a = sequences_[slot];
+      if (last == nullptr) {
+        last = &slot;
+        continue;
       }
-  Sequence& sequence = sequences_[latest];
-  if (sequence.state == SequenceState::decoding)
-    leave_decode(latest);
+      const Sequence& b = sequences_[*last];
+      if (a.rank != b.rank ? a.rank > b.rank : a.admission > b.admission) last = &slot;
+    }
+  return *last;
+}
+
+std::int32_t Batch::preempt(Slot slot, double rank) {
+  Sequence& sequence = sequences_[slot];
+  const bool decoded = sequence.state == SequenceState::decoding;
+  if (decoded)
+    leave_decode(slot);
   else
-    leave(prefilling_, latest);
+    leave(prefilling_, slot);
   free_blocks_ += sequence.blocks;
   committed_blocks_ -= sequence.committed;
+  const std::int32_t kept = blocks_for(sequence.prefilled);
+  sequence.swapped = kept > 0 && kept <= rule_.swap_blocks - swapped_blocks_;
+  if (sequence.swapped) {
+    swapped_blocks_ += kept;
+    if (decoded) sequence.target = sequence.prefilled;
+  } else {
+    recomputed_tokens_ += sequence.prefilled;
+    sequence.prefilled = 0;
+    sequence.target = sequence.input + sequence.generated;
+  }
   sequence.blocks = sequence.committed = 0;
-  sequence.prefilled = 0;
-  sequence.target = sequence.input + sequence.generated;
   sequence.state = SequenceState::waiting;
+  sequence.rank = rank;
   ++sequence.preemptions;
   ++preemptions_;
-  waiting_.push_front(latest);
-  return latest;
+  const auto ahead = [this](Slot other, double r) { return sequences_[other].rank < r; };
+  waiting_.insert(std::lower_bound(waiting_.begin(), waiting_.end(), rank, ahead), slot);
+  return sequence.swapped ? kept : 0;
 }
 
 void Batch::end_decode_step() {
@@ -230,6 +273,23 @@ void Batch::release(Slot slot) {
   leave_decode(slot);
   free_blocks_ += sequence.blocks;
   committed_blocks_ -= sequence.committed;
+  sequence.state = SequenceState::free;
+  free_slots_.push_back(slot);
+}
+
+void Batch::abandon(Slot slot) {
+  Sequence& sequence = sequences_[slot];
+  if (sequence.state == SequenceState::waiting) {
+    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), slot));
+    if (sequence.swapped) swapped_blocks_ -= blocks_for(sequence.prefilled);
+  } else if (sequence.state == SequenceState::decoding) {
+    leave_decode(slot);
+  } else {
+    leave(prefilling_, slot);
+  }
+  free_blocks_ += sequence.blocks;
+  committed_blocks_ -= sequence.committed;
+  sequence.blocks = sequence.committed = 0;
   sequence.state = SequenceState::free;
   free_slots_.push_back(slot);
 }

@@ -16,13 +16,18 @@ enum class SequenceState : std::uint8_t { free, waiting, prefilling, decoding };
 struct Sequence {
   std::uint32_t request = 0;  // number in order of arrival
   std::int32_t input = 0, output = 0;
-  std::int64_t arrival_ps = 0;     // when the client sent it
+  std::int32_t tenant = 0, priority = 0;  // lower priority values are more urgent
+  std::int64_t arrival_ps = 0;            // when the client sent it
+  std::int64_t queued_ps = 0;             // when it reached the replica
+  std::int64_t deadline_ps = -1;          // by when it should be done; -1 = whenever
+  double rank = 0;                 // place in the queue: lower first, equal ones as they came
   std::int64_t scheduled_ps = -1;  // first time any of it was processed
   std::int64_t first_ps = -1;      // first streamed chunk left the engine
   std::int32_t target = 0;         // tokens to process before decoding: prompt, and after a
                                    // preemption also what had been generated
   std::int32_t prefilled = 0;
   std::int32_t generated = 0;
+  bool swapped = false;        // waits with its `prefilled` tokens of KV in host memory
   std::int32_t blocks = 0;     // KV blocks held; of decoding ones: when they joined
   std::int32_t committed = 0;  // blocks set aside at admission, see AdmissionRule
   std::int32_t preemptions = 0;
@@ -38,6 +43,7 @@ struct AdmissionRule {
   std::int32_t watermark_blocks = 0;  // must stay free
   double reserve_output = 0.0;        // share of the output a request finds blocks for
   std::int64_t request_blocks = 0;    // that one request can get at most; 0 = the whole pool
+  std::int64_t swap_blocks = 0;       // room in host memory; 0 = preempted requests start over
 };
 
 using Slot = std::uint32_t;
@@ -49,6 +55,9 @@ class Batch {
 
   // --- state
   [[nodiscard]] const Sequence& sequence(Slot slot) const { return sequences_[slot]; }
+  [[nodiscard]] bool holds(Slot slot) const {
+    return slot < sequences_.size() && sequences_[slot].state != SequenceState::free;
+  }
   [[nodiscard]] const std::deque<Slot>& waiting() const { return waiting_; }
   [[nodiscard]] const std::vector<Slot>& prefilling() const { return prefilling_; }
   [[nodiscard]] const std::vector<Slot>& decoding() const { return decoding_; }
@@ -59,7 +68,10 @@ class Batch {
   [[nodiscard]] std::int64_t free_blocks() const { return free_blocks_; }
   [[nodiscard]] std::int64_t used_blocks() const { return total_blocks_ - free_blocks_; }
   [[nodiscard]] std::int64_t preemptions() const { return preemptions_; }
+  [[nodiscard]] std::int64_t swapped_blocks() const { return swapped_blocks_; }
+  [[nodiscard]] std::int64_t recomputed_tokens() const { return recomputed_tokens_; }
   [[nodiscard]] std::int32_t max_sequences() const { return rule_.max_sequences; }
+  [[nodiscard]] std::int32_t block_tokens() const { return block_tokens_; }
   // Tokens the coming decode step attends to, new ones included.
   [[nodiscard]] std::int64_t decode_context() const {
     return cached_ + static_cast<std::int64_t>(decoding_.size());
@@ -71,15 +83,24 @@ class Batch {
   [[nodiscard]] bool can_ever_hold(std::int32_t input, std::int32_t output) const;
 
   // --- what schedulers do
+  // Behind all of its rank or lower. One that comes `swapped`, its prompt done elsewhere, waits
+  // with its KV outside the pool and decodes as soon as it is admitted.
   Slot enqueue(const Sequence& arrival);
-  // Front of the queue into the batch, if the rules allow it to process `tokens` of its prompt
-  // while `keep_free` blocks stay available to others.
-  bool admit_front(std::int32_t tokens, std::int64_t keep_free, std::int64_t now_ps);
+  // Whether the rules allow a waiting request to process `tokens` more of its prompt while
+  // `keep_free` blocks stay available to others.
+  [[nodiscard]] bool can_admit(Slot slot, std::int32_t tokens, std::int64_t keep_free) const;
+  // From the queue into the batch, which can_admit() must have allowed. A request whose KV lies in
+  // host memory gets it back; if its prompt was done it decodes at once. Returns blocks copied.
+  std::int32_t admit(Slot slot, std::int32_t tokens, std::int64_t now_ps);
   // Blocks for `tokens` more of a prompt; false (and nothing changed) if there are too few beside
   // `keep_free`.
   bool extend(Slot slot, std::int32_t tokens, std::int64_t keep_free);
-  // Throws out the sequence admitted last; it goes to the front of the queue and starts over.
-  Slot preempt_latest();
+  // Back to the queue, ahead of all of its rank or higher. Its KV goes to host memory where there
+  // is room, else the request starts over. Returns blocks copied.
+  std::int32_t preempt(Slot slot, double rank);
+  // The running sequence of the highest rank, the latest admitted of equals: first to give way.
+  [[nodiscard]] Slot last_in_rank() const;
+  void set_rank(Slot slot, double rank) { sequences_[slot].rank = rank; }  // of a running one
 
   // --- what the replica does
   void begin_decode_step() { free_blocks_ -= decode_blocks(); }  // takes the blocks it writes to
@@ -90,13 +111,16 @@ class Batch {
   // the ended ones still in place for release().
   void collect_finished(std::int64_t now_ps, std::vector<Slot>& finished);
   void release(Slot slot);
+  // Out of the queue or the batch, done or not.
+  void abandon(Slot slot);
   [[nodiscard]] std::int32_t cached_tokens(Slot slot) const;
   [[nodiscard]] std::int32_t generated_tokens(Slot slot) const;
 
   template <class A>
   void fields(A& archive) {  // all that changes; see archive.hpp
     archive(free_blocks_, committed_blocks_, sequences_, free_slots_, waiting_, prefilling_,
-            decoding_, phase_count_, milestones_, cached_, step_, admissions_, preemptions_);
+            decoding_, phase_count_, milestones_, cached_, step_, admissions_, preemptions_,
+            swapped_blocks_, recomputed_tokens_);
   }
 
  private:
@@ -111,6 +135,7 @@ class Batch {
     return static_cast<std::int32_t>((tokens + block_tokens_ - 1) / block_tokens_);
   }
   [[nodiscard]] std::size_t phase_of(const Sequence& sequence) const;
+  [[nodiscard]] std::int32_t committed_for(const Sequence& sequence) const;
   void join_decode(Slot slot);
   void leave_decode(Slot slot);
   void push_milestone(const Milestone& milestone);
@@ -132,6 +157,8 @@ class Batch {
   std::int64_t step_ = 0;    // decode steps done
   std::uint64_t admissions_ = 0;
   std::int64_t preemptions_ = 0;
+  std::int64_t swapped_blocks_ = 0;     // in host memory now
+  std::int64_t recomputed_tokens_ = 0;  // processed before and thrown away
 };
 
 }  // namespace foretoken::models::serving

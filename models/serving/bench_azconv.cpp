@@ -20,7 +20,8 @@ ServingSpec azconv_spec(const llm::ModelSpec& model, const hardware::NodeSpec& n
   d.replicas = replicas;
   d.nodes = (replicas + node.gpus - 1) / node.gpus;
   d.engine = engine;
-  d.batching = {BatchingPolicy::chunked_prefill, 512, 128};
+  d.batching.max_tokens = 512;
+  d.batching.max_sequences = 128;
   spec.workload.name = "azure-llm-2023-conv, input + output <= 4096";
   spec.workload.arrivals = TraceArrivals{std::move(requests), replicas / 4.0};
   return spec;

@@ -1,20 +1,23 @@
 #pragma once
-// From what the processes remember to a ServingResult, and the checks that nothing was lost.
+// Processes -> result, with the conservation checks.
 #include <vector>
 
 #include "models/serving/front_end.hpp"
 #include "models/serving/replica.hpp"
 #include "models/serving/result.hpp"
-#include "models/serving/spec.hpp"
+#include "models/serving/simulate.hpp"
 
 namespace foretoken::models::serving {
 
-// Replicas must be finish()ed. `run` says how and when the simulation ended.
-ServingResult collect(const ServingSpec& spec, const MemoryAccount& memory,
-                      const FrontEnd& front_end, const std::vector<Replica*>& replicas,
-                      const sim::engine::RunReport& run);
+struct Gathered {
+  const ServingSpec& spec;
+  const std::vector<PoolModel>& models;
+  const FrontEnd& front_end;
+  const std::vector<Replica*>& replicas;  // pool by pool
+};
 
-// Sums over replicas.
-RunTotals sum_of_totals(const std::vector<Replica*>& replicas);
+std::vector<RunTotals> totals_of_pools(const Gathered& gathered);
+
+ServingResult collect(const Gathered& gathered, const sim::engine::RunReport& run);
 
 }  // namespace foretoken::models::serving

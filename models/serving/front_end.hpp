@@ -1,12 +1,16 @@
 #pragma once
 // Clients and router as one process: sends requests to replicas as the arrival process says, hears
-// of completions where clients or router depend on them.
+// of what became of them where clients or router depend on it, hands prompts that are done to the
+// pool that decodes, and knows who is in service.
+#include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "models/serving/arrivals.hpp"
+#include "models/serving/fleet.hpp"
 #include "models/serving/messages.hpp"
-#include "models/serving/router.hpp"
+#include "models/serving/result.hpp"
 #include "sim/engine/process.hpp"
 
 namespace foretoken::models::serving {
@@ -14,42 +18,111 @@ namespace foretoken::models::serving {
 struct IssuedRequest {
   std::int64_t arrival_ps = 0;
   std::int32_t input = 0, output = 0;
-  std::int32_t replica = -1;  // -1: refused, longer than the model's context
+  std::int32_t replica = -1;                   // that it was last sent to
+  RequestReason reason = RequestReason::none;  // why the front end ended it
+  std::int32_t tenant = 0, priority = 0;
+  std::int32_t session = -1, turn = 0;
+  std::int64_t deadline_ps = -1;  // after arrival
+};
+
+// What ended at the front end, and what passed through it.
+struct FrontEndCounts {
+  std::int64_t arrived = 0;
+  std::array<std::int64_t, kReasons> ended{};  // by reason; `none`: served by the remote interface
+  std::int64_t remote_input = 0, remote_output = 0;
+  std::int64_t retries = 0, handed_on = 0, cached_tokens = 0, input_tokens = 0;
+  double transferred_bytes = 0;
+};
+
+struct FrontEndSpec {
+  sim::core::Duration request_delay;  // to any replica
+  double kv_bytes_per_token = 0;      // that a transfer or a cache read moves
+  std::int32_t cache_block_tokens = 1;
+  bool keep_requests = true;
 };
 
 class FrontEnd final : public sim::engine::Process {
  public:
-  FrontEnd(const ServingSpec& spec, sim::core::Duration request_delay);
+  FrontEnd(const ServingSpec& spec, const FrontEndSpec& own, std::vector<PoolPlan> pools);
 
   void connect(std::vector<sim::engine::ChannelId> replicas) { replicas_ = std::move(replicas); }
-  // Whether replicas must report completions.
-  [[nodiscard]] bool needs_feedback() const {
-    return open_ == nullptr || router_->needs_feedback();
-  }
+  // Whether replicas must report what became of requests.
+  [[nodiscard]] bool needs_feedback() const;
   void start(sim::engine::Context& context) override;
   void handle(sim::engine::Context& context, const sim::engine::Event& event) override;
 
   void save(std::vector<std::byte>& out) const override;
   void restore(std::span<const std::byte> in) override;
 
-  // Every request sent, in order; a few may lie after the end of a run that was stopped.
+  // Every request sent, in order; a few may lie after the end of a run that was stopped. Empty if
+  // they are not kept.
   [[nodiscard]] const std::vector<IssuedRequest>& issued() const { return issued_; }
+  [[nodiscard]] const FrontEndCounts& counts() const { return counts_; }
+  // Replica-seconds of each pool until the run's end.
+  [[nodiscard]] std::vector<double> wanted_seconds(std::int64_t end_ps) const;
+  // Requests answered by the remote interface, if they are kept: number, first and last token.
+  struct RemoteAnswer {
+    std::uint32_t request = 0;
+    std::int64_t first_ps = 0, last_ps = 0;
+  };
+  [[nodiscard]] const std::vector<RemoteAnswer>& remote() const { return remote_; }
+
+  template <class A>
+  void fields(A& archive) {
+    archive(issued_, counts_, remote_, fleet_);
+  }
 
  private:
   void read_ahead(sim::engine::Context& context);
   void send_closed(sim::engine::Context& context);
+  void next_turn(sim::engine::Context& context, const TurnMessage& next);
+  [[nodiscard]] bool arrivals_over(std::int64_t now_ps) const;
   // False if it is refused, longer than the model's context.
-  bool issue(sim::engine::Context& context, const TraceRequest& request);
+  bool issue(sim::engine::Context& context, const TraceRequest& request, std::int32_t turn = 0);
+  void dispatch(sim::engine::Context& context, const RequestMessage& message,
+                sim::core::Duration read = {});
+  void hand_on(sim::engine::Context& context, std::uint32_t from, RequestMessage message);
+  void retry(sim::engine::Context& context, RequestMessage message, RequestReason otherwise);
+  void end(sim::engine::Context& context, const RequestMessage& message, RequestReason reason);
+  void answer_remotely(sim::engine::Context& context, const RequestMessage& message);
+  [[nodiscard]] bool goes_remote(const RequestMessage& message) const;
+  // A request of a client is over `after` from now, and what the client does next.
+  void ended(sim::engine::Context& context, std::uint32_t request, sim::core::Duration after);
+  void send(sim::engine::Context& context, std::uint32_t replica, sim::core::Duration delay,
+            const RequestMessage& message);
+  void scale(sim::engine::Context& context, std::uint32_t pool);
+  void start_pools(sim::engine::Context& context);
+  [[nodiscard]] bool over(std::int64_t now_ps) const;
+  [[nodiscard]] std::int64_t held_tokens(const RequestMessage& message, bool decode) const;
+  [[nodiscard]] sim::core::Duration moved(double tokens, double bytes_per_s,
+                                          double latency_s) const;
+  [[nodiscard]] bool ahead_of_time() const;
+  [[nodiscard]] bool answers() const;
+  [[nodiscard]] std::int32_t block_tokens() const;
+  // Looks the prompt up in the cache; returns the time to read what is there.
+  sim::core::Duration look_up(const TraceRequest& request, RequestMessage& message);
 
   WorkloadSpec workload_;
+  ClusterSpec cluster_;
+  FrontEndSpec own_;
   std::uint64_t seed_;
   std::int64_t context_tokens_;
-  sim::core::Duration request_delay_;
-  std::unique_ptr<Router> router_;
+  Fleet fleet_;
   std::unique_ptr<OpenArrivals> open_;
+  std::optional<SessionArrivals> sessions_;
+  double think_s_ = 0.0;  // of a closed loop's clients
   std::vector<sim::engine::ChannelId> replicas_;
   std::optional<TraceRequest> pending_;
+  std::optional<PrefixCache> cache_;
+  std::shared_ptr<const PrefixBlocks> prefix_;  // of a trace's requests, if it says
+  std::vector<PrefixCache::BlockId> blocks_;    // of the request at hand
+  std::uint32_t number_ = 0;                    // of the next request
+  std::int64_t retrying_ = 0;                   // requests between two attempts
+  std::int64_t pausing_ = 0;                    // clients between two requests
+  std::vector<std::int64_t> changed_ps_;        // of a pool: its last change of size
   std::vector<IssuedRequest> issued_;
+  FrontEndCounts counts_;
+  std::vector<RemoteAnswer> remote_;
 };
 
 }  // namespace foretoken::models::serving

@@ -49,6 +49,19 @@ std::string in_words(const DeploymentSpec& d, const MemoryAccount& a) {
          " leaves " + gigabytes(std::max(0.0, a.kv)) + " for the KV cache";
 }
 
+// Experts kept in host memory must fit there, those of every replica on a node.
+void check_host(const DeploymentSpec& d, const MemoryAccount& account) {
+  if (account.host_weights <= 0) return;
+  const int replicas = std::max(1, std::min(d.replicas, d.node.gpus / d.layout.gpus()));
+  const double needed = account.host_weights * replicas;
+  const double there = d.node.cpu.memory.value() * d.node.sockets;
+  if (needed <= there) return;
+  throw sim::core::InfeasibleError(d.model.name + " does not fit: its experts take " +
+                                   gigabytes(needed) + " of host memory, and " + d.node.name +
+                                   " has " + gigabytes(there) +
+                                   ". Use smaller formats or a CPU card with more memory");
+}
+
 }  // namespace
 
 MemoryAccount account_memory(const DeploymentSpec& d, std::int64_t longest_request) {
@@ -56,6 +69,8 @@ MemoryAccount account_memory(const DeploymentSpec& d, std::int64_t longest_reque
   const double kv_token = llm::kv_bytes_per_token_per_gpu(d.model, d.layout, d.precision);
   account.capacity = d.node.gpu.memory.value();
   account.weights = llm::weight_bytes_per_gpu(d.model, d.layout, d.precision).value();
+  account.host_weights = llm::host_weight_bytes(d.model, d.layout, d.precision).value();
+  check_host(d, account);
   account.activations =
       llm::activation_bytes_per_gpu(d.model, d.layout, d.precision, d.batching.max_tokens,
                                     d.batching.max_sequences)

@@ -54,6 +54,8 @@ RunTotals& RunTotals::operator+=(const RunTotals& o) {
   prefill_context += o.prefill_context;
   chunks += o.chunks;
   cost += o.cost;
+  measured_prefill += o.measured_prefill;
+  measured_output += o.measured_output;
   measured_busy_s += o.measured_busy_s;
   measured_joules += o.measured_joules;
   return *this;
@@ -135,7 +137,7 @@ void Recorder::step(const StepRecord& record, const StepInput& input, const Step
   ++t.steps;
   t.decode_steps += input.decode_batch > 0;
   t.prefill_steps += !input.chunks.empty();
-  t.decode_tokens += input.decode_batch;
+  t.decode_tokens += record.decode_sequences;
   t.prefill_tokens += record.prefill_tokens;
   t.output_tokens += record.output_tokens;
   t.busy_ps += span_ps;
@@ -144,6 +146,10 @@ void Recorder::step(const StepRecord& record, const StepInput& input, const Step
   for (const auto& chunk : input.chunks) t.prefill_context += static_cast<double>(chunk.context);
   t.chunks += static_cast<std::int64_t>(input.chunks.size());
   t.cost += cost;
+  if (record.end_ps > spec_.measured_from_ps && record.end_ps <= spec_.measured_until_ps) {
+    t.measured_prefill += record.prefill_tokens;
+    t.measured_output += record.output_tokens;
+  }
   const double step_watts = watts(cost, seconds);
   if (record.end_ps > spec_.measured_from_ps) {
     const double counted =

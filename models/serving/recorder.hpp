@@ -47,8 +47,10 @@ class Series {
 struct StepRecord {
   std::int64_t start_ps = 0, end_ps = 0;
   std::int32_t prefill_tokens = 0, decode_sequences = 0, prefill_sequences = 0;
-  std::int32_t output_tokens = 0;  // that came out at its end
-  std::int64_t kv_blocks = 0;      // in use during the step
+  std::int32_t output_tokens = 0;   // that came out at its end
+  std::int32_t waiting = 0;         // in the queue at its end
+  std::int32_t swapped_blocks = 0;  // copied to or from host memory before it
+  std::int64_t kv_blocks = 0;       // in use during the step
 };
 
 // Keeps every n-th step, n doubling whenever the table is full.
@@ -74,7 +76,8 @@ struct RecorderSpec {
   hardware::GpuSpec gpu;
   power::PowerModel power;
   std::int64_t total_blocks = 1;
-  std::int64_t measured_from_ps = 0;  // energy and busy time count from here
+  std::int64_t measured_from_ps = 0;           // energy and busy time count from here
+  std::int64_t measured_until_ps = INT64_MAX;  // tokens of the window count until here
   SeriesGrid grid;
   std::size_t step_capacity = 0;
 };
@@ -86,8 +89,9 @@ struct RunTotals {  // of one replica, over the whole run
   double decode_context = 0;   // sum over steps of tokens attended to by decodes
   double prefill_context = 0;  // sum over chunks of tokens already cached
   std::int64_t chunks = 0;
-  StepCost cost;                                    // sums
-  double measured_busy_s = 0, measured_joules = 0;  // one GPU, from measured_from on
+  StepCost cost;                                           // sums
+  std::int64_t measured_prefill = 0, measured_output = 0;  // tokens of steps within the window
+  double measured_busy_s = 0, measured_joules = 0;         // one GPU, from measured_from on
   RunTotals& operator+=(const RunTotals& o);
 };
 

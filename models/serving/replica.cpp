@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "models/serving/policy_plugin.hpp"
 #include "sim/core/error.hpp"
 
 namespace foretoken::models::serving {
@@ -18,16 +19,38 @@ namespace {
 // wasted the look-ups behind the cut. Changes speed only.
 constexpr std::size_t kShortestRun = 8, kLongestRun = 512;
 constexpr std::size_t kAtOnce = 64;  // steps priced in one call, on the stack
+
+// Of a straggler: everything but the busy time at peak rates takes longer.
+void slow_down(StepCost& cost, double times) {
+  for (double* part : {&cost.seconds, &cost.gemm_s, &cost.attention_s, &cost.experts_s,
+                       &cost.communication_s, &cost.elementwise_s, &cost.host_s})
+    *part *= times;
+}
 }  // namespace
 
 Replica::Replica(const ReplicaSpec& spec, const StepTimer& timer)
     : spec_(spec),
       timer_(timer),
-      scheduler_(make_scheduler(spec.batching, spec.ranks)),
+      scheduler_(make_scheduler(spec.batching, spec.ranks, spec.seed)),
       batch_(spec.kv_blocks, spec.block_tokens, spec.admission, spec.first_chunk_tokens),
       recorder_(spec.recorder),
+      watch_(spec.watch),
       stream_(spec.stream_token_ps),
       run_cap_(2 * kShortestRun) {}
+
+void Replica::start(Context& context) {
+  for (const Outage& outage : spec_.outages) {
+    const Duration from = Duration::picoseconds(outage.from_ps);
+    const Duration to = Duration::picoseconds(outage.to_ps);
+    if (outage.down()) {
+      context.schedule(from, kFail, {}, Priority::urgent);
+      context.schedule(to, kRepaired, {}, Priority::urgent);
+    } else {
+      context.schedule(from, kPace, Payload(outage.slowdown), Priority::urgent);
+      context.schedule(to, kPace, Payload(1.0), Priority::urgent);
+    }
+  }
+}
 
 void Replica::handle(Context& context, const Event& event) {
   switch (event.kind) {
@@ -38,67 +61,29 @@ void Replica::handle(Context& context, const Event& event) {
       wake_pending_ = false;
       start_step(context);
       break;
+    case kTimer:
+      if (!busy_ && !wake_pending_) start_step(context);
+      break;
     case kStepEnd:
       end_step(context);
       start_step(context);
       break;
+    case kExpire:
+      expire(context, event.payload.as<ExpireMessage>());
+      break;
+    case kFail:
+      fail(context);
+      break;
+    case kRepaired:
+      down_ = false;
+      break;
+    case kPace:
+      if (run_length_ > 0) cut_run(context);
+      pace_ = event.payload.as<double>();
+      break;
     default:
       SIM_ASSERT(false, "a replica got a message it does not know");
   }
-}
-
-void Replica::receive(Context& context, const RequestMessage& message) {
-  ++counts_.received;
-  if (!batch_.can_ever_hold(message.input, message.output)) return reject(context, message);
-  const std::int64_t now_ps = context.now().ps();
-  if (run_length_ > 0) cut_run(context);
-  recorder_.waiting(now_ps, batch_.waiting().size());
-  if (busy_ && spec_.poll_steps > 1) {
-    inbox_.push_back(message);
-    return;
-  }
-  enqueue(message);
-  // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
-  if (!busy_ && !wake_pending_) {
-    context.schedule(Duration{}, kWake, {}, Priority::late);
-    wake_pending_ = true;
-  }
-}
-
-void Replica::enqueue(const RequestMessage& message) {
-  Sequence sequence;
-  sequence.request = message.request;
-  sequence.input = message.input;
-  sequence.output = message.output;
-  sequence.arrival_ps = message.arrival_ps;
-  batch_.enqueue(sequence);
-}
-
-// Engines may look at new requests every so many decode steps only (SGLang,
-// --scheduler-recv-interval); a step with prompts, or none at all, makes them look at once.
-bool Replica::polls() const {
-  return decodes_since_poll_ >= spec_.poll_steps || batch_.decoding().empty();
-}
-
-void Replica::poll() {
-  if (spec_.poll_steps <= 1 || !polls()) return;
-  decodes_since_poll_ = 0;
-  for (const RequestMessage& message : inbox_) enqueue(message);
-  inbox_.clear();
-}
-
-void Replica::reject(Context& context, const RequestMessage& message) {
-  ++counts_.rejected;
-  if (spec_.keep_records) {
-    RequestRecord record;
-    record.request = message.request;
-    record.input = message.input;
-    record.output = message.output;
-    record.arrival_ps = message.arrival_ps;
-    record.outcome = RequestOutcome::rejected;
-    records_.push_back(record);
-  }
-  announce(context, message.request, Duration{});
 }
 
 // Something arrived within a run: it ends with the step in progress.
@@ -116,7 +101,8 @@ void Replica::cut_run(Context& context) {
 StepInput Replica::step_input() {
   StepInput input;
   if (plan_.decode) {
-    input.decode_batch = static_cast<std::int32_t>(batch_.decoding().size());
+    const auto decodes = static_cast<std::int32_t>(batch_.decoding().size());
+    input.decode_batch = std::max(decodes, plan_.lanes);
     input.decode_context = batch_.decode_context();
   }
   input.chunks = chunks_;
@@ -128,26 +114,57 @@ StepInput Replica::step_input() {
   return input;
 }
 
+// With the copies of KV to and from host memory, which the step waits for.
+StepCost Replica::price(const StepInput& input) const {
+  StepCost cost = timer_.cost(input);
+  if (pace_ != 1.0) slow_down(cost, pace_);
+  const double copies_s = plan_.swapped_blocks * spec_.swap_block_s;
+  cost.seconds += copies_s;
+  cost.host_s += copies_s;
+  return cost;
+}
+
+// The policy found nothing to run although requests are here.
+void Replica::wait_for_policy(Context& context) {
+  if (batch_.running() == 0 && batch_.waiting().empty()) return;
+  const std::int64_t now_ps = context.now().ps();
+  if (plan_.wake_ps == INT64_MAX && spec_.batching.plugin != nullptr)
+    throw sim::core::InputError("policy " + spec_.batching.plugin->name() + " planned no work at " +
+                                std::to_string(static_cast<double>(now_ps) * 1e-12) +
+                                " s although " + std::to_string(batch_.running()) +
+                                " requests run and " + std::to_string(batch_.waiting().size()) +
+                                " wait, and asked for no wake-up: they would never end");
+  SIM_ASSERT(plan_.wake_ps > now_ps && plan_.wake_ps < INT64_MAX,
+             "the scheduler found nothing to run although requests wait");
+  timer_event_ =
+      context.schedule(Duration::picoseconds(plan_.wake_ps - now_ps), kTimer, {}, Priority::late);
+}
+
 void Replica::start_step(Context& context) {
   const std::int64_t now_ps = context.now().ps();
-  poll();
+  poll(context);
   const std::size_t queued = batch_.waiting().size();
   plan_.clear();
   scheduler_->plan(batch_, now_ps, plan_);
+  if (watch_.on()) watch_.planned(batch_, now_ps);
   if (batch_.waiting().size() != queued) recorder_.waiting(now_ps, queued);
   busy_ = !plan_.empty();
   run_length_ = run_booked_ = 0;
-  if (!busy_) {
-    SIM_ASSERT(batch_.running() == 0 && batch_.waiting().empty(),
-               "the scheduler found nothing to run although requests wait");
-    return;
+  if (timer_event_.valid()) {
+    context.cancel(timer_event_);
+    timer_event_ = {};
   }
+  if (!busy_) return wait_for_policy(context);
   step_start_ps_ = now_ps;
   chunks_.clear();
+  std::int32_t longest = 0;
+  for (const PlannedChunk& chunk : plan_.chunks) longest = std::max(longest, chunk.tokens);
   for (const PlannedChunk& chunk : plan_.chunks)
-    chunks_.push_back({chunk.tokens, batch_.sequence(chunk.slot).prefilled});
-  if (plan_.steady && spec_.decode_runs) return start_run(context);
-  const Duration duration = Duration::from_seconds(timer_.cost(step_input()).seconds);
+    chunks_.push_back(
+        {plan_.padded ? longest : chunk.tokens, batch_.sequence(chunk.slot).prefilled});
+  const bool plain = plan_.swapped_blocks == 0 && pace_ == 1.0;
+  if (plan_.steady && plain && spec_.decode_runs) return start_run(context);
+  const Duration duration = Duration::from_seconds(price(step_input()).seconds);
   ends_.assign(1, now_ps + duration.ps());
   step_end_ = context.schedule(duration, kStepEnd, {}, Priority::late);
 }
@@ -215,13 +232,15 @@ void Replica::book_step(std::int64_t end_ps, const StepInput& input, const StepC
   StepRecord record;
   record.start_ps = step_start_ps_;
   record.end_ps = end_ps;
-  record.decode_sequences = input.decode_batch;
+  record.decode_sequences = plan_.decode ? static_cast<std::int32_t>(batch_.decoding().size()) : 0;
   record.prefill_sequences = static_cast<std::int32_t>(chunks_.size());
-  for (const auto& chunk : chunks_)
-    record.prefill_tokens += static_cast<std::int32_t>(chunk.tokens);
-  record.output_tokens = input.logits;
+  for (const PlannedChunk& chunk : plan_.chunks) record.prefill_tokens += chunk.tokens;
+  record.output_tokens = input.logits - input.decode_batch + record.decode_sequences;
+  record.swapped_blocks = plan_.swapped_blocks;
+  record.waiting = static_cast<std::int32_t>(batch_.waiting().size());
   record.kv_blocks = batch_.used_blocks();
   recorder_.step(record, input, cost);
+  if (watch_.on()) watch_.step(batch_, plan_, step_start_ps_, end_ps);
   if (plan_.decode) batch_.end_decode_step();
   decodes_since_poll_ = plan_.chunks.empty() ? decodes_since_poll_ + 1 : spec_.poll_steps;
   const std::int64_t sent_ps = stream_.send(end_ps, record.output_tokens);
@@ -236,7 +255,7 @@ void Replica::end_step(Context& context) {
     book_run(run_length_ - run_booked_);
   } else {
     const StepInput input = step_input();
-    book_step(now_ps, input, timer_.cost(input));
+    book_step(now_ps, input, price(input));
   }
   run_length_ = run_booked_ = 0;
   complete_finished(&context, now_ps);
@@ -245,28 +264,18 @@ void Replica::end_step(Context& context) {
 void Replica::complete_finished(Context* context, std::int64_t now_ps) {
   const std::int64_t sent_ps = stream_.after(now_ps);
   batch_.collect_finished(sent_ps, finished_);
-  const std::int64_t delay_ps = spec_.response_delay.ps();
   for (const Slot slot : finished_) {
-    const Sequence& sequence = batch_.sequence(slot);
-    SIM_ASSERT(batch_.generated_tokens(slot) == sequence.output, "a request ended early");
-    ++counts_.completed;
-    counts_.input_tokens += sequence.input;
-    counts_.output_tokens += sequence.output;
-    counts_.last_ps = sent_ps + delay_ps;
-    if (spec_.keep_records)
-      records_.push_back({sequence.request, sequence.input, sequence.output, sequence.preemptions,
-                          sequence.arrival_ps, sequence.scheduled_ps, sequence.first_ps + delay_ps,
-                          sent_ps + delay_ps, RequestOutcome::completed});
-    if (context != nullptr)
-      announce(*context, sequence.request, Duration::picoseconds(sent_ps - now_ps));
+    SIM_ASSERT(batch_.generated_tokens(slot) == batch_.sequence(slot).output,
+               "a request ended early");
+    account(slot);
+    if (watch_.is(batch_.sequence(slot).request)) watch_.finished(batch_, slot, now_ps);
+    if (context != nullptr && batch_.sequence(slot).output < guests_[slot].output)
+      hand_on(*context, slot, now_ps);
+    else
+      complete(context, slot, now_ps, sent_ps);
+    scheduler_->finished(batch_, slot);
     batch_.release(slot);
   }
-}
-
-void Replica::announce(Context& context, std::uint32_t request, Duration later) {
-  if (!report_) return;
-  context.send(*report_, later + spec_.response_delay, kDone,
-               Payload(DoneMessage{request, spec_.index}));
 }
 
 void Replica::save(std::vector<std::byte>& out) const {
@@ -287,8 +296,8 @@ void Replica::finish(sim::core::Time end) {
   const auto keep = [&](Slot slot) {
     const Sequence& s = batch_.sequence(slot);
     const std::int64_t first = s.first_ps < 0 ? -1 : s.first_ps + spec_.response_delay.ps();
-    records_.push_back({s.request, s.input, s.output, s.preemptions, s.arrival_ps, s.scheduled_ps,
-                        first, -1, RequestOutcome::unfinished});
+    records_.push_back({s.request, s.input, guests_[slot].output, s.preemptions, s.arrival_ps,
+                        s.scheduled_ps, first, -1, RequestOutcome::unfinished});
   };
   for (const Slot slot : batch_.waiting()) keep(slot);
   for (const Slot slot : batch_.prefilling()) keep(slot);

@@ -2,20 +2,27 @@
 // What a serving run returns. Plain data; analysis turns it into files and text.
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "models/serving/cluster.hpp"
+#include "models/serving/request_watch.hpp"
+#include "models/serving/sketches.hpp"
 #include "sim/core/provenance.hpp"
 #include "sim/engine/simulation.hpp"
 
 namespace foretoken::models::serving {
 
-enum class RequestOutcome : std::uint8_t { completed, rejected, unfinished };
+enum class RequestOutcome : std::uint8_t { completed, rejected, unfinished, timed_out, failed };
 
 // One vector a column; index = request number in order of arrival. Times in seconds.
 struct RequestTable {
   std::vector<double> arrival_s, scheduled_s, first_token_s, last_token_s;
   std::vector<std::int32_t> input_tokens, output_tokens, preemptions, replica;
+  std::vector<std::int32_t> tenant, priority;  // empty where no request has either
+  std::vector<double> deadline_s;              // points in time; empty where none has one
   std::vector<RequestOutcome> outcome;
+  std::vector<RequestReason> reason;  // why it did not complete
   [[nodiscard]] std::size_t size() const { return arrival_s.size(); }
 };
 
@@ -31,6 +38,7 @@ struct StepTable {
   std::int64_t kept_every = 1;
   std::vector<double> start_s, duration_s;
   std::vector<std::int32_t> replica, prefill_tokens, decode_sequences, kv_blocks;
+  std::vector<std::int32_t> prefill_sequences, waiting, swapped_blocks;
 };
 
 // Where the time of a step goes, summed over the run, in GPU-seconds of one replica.
@@ -41,6 +49,7 @@ struct TimeAccount {
 
 struct MemoryAccount {  // bytes on one GPU
   double capacity = 0, usable = 0, weights = 0, activations = 0, reserve = 0, kv = 0;
+  double host_weights = 0;     // in the host memory of the node, of one replica
   std::int64_t kv_blocks = 0;  // of one attention rank
   std::int64_t kv_tokens = 0;  // that those hold
 };
@@ -52,6 +61,28 @@ struct EnergyAccount {  // joules over the measured window
   sim::core::Provenance provenance = sim::core::Provenance::analytical;
 };
 
+// One pool over the measured window.
+struct PoolResult {
+  PoolRole role = PoolRole::whole;
+  int replicas = 0, gpus_per_replica = 1, gpus_per_node = 8;
+  double window_s = 0;         // of arrivals, the warm-up left out: for the tokens below
+  double replica_seconds = 0;  // wanted in service over it
+  double busy_seconds = 0;     // of replicas, running steps
+  std::int64_t prefill_tokens = 0, cached_tokens = 0, output_tokens = 0;  // made in the window
+  std::int64_t steps = 0;
+  double decode_sequences = 0, decode_context = 0;  // means over decode steps
+  MemoryAccount memory;
+  EnergyAccount energy;
+  [[nodiscard]] double node_seconds() const {
+    return replica_seconds * gpus_per_replica / gpus_per_node;
+  }
+};
+
+struct RemoteResult {  // served by somebody else's interface
+  std::int64_t requests = 0, input_tokens = 0, output_tokens = 0;
+  double cost_usd = 0;
+};
+
 struct ServingResult {
   RequestTable requests;
   TimeSeries series;
@@ -60,9 +91,16 @@ struct ServingResult {
   MemoryAccount memory;
   EnergyAccount energy;
   std::int64_t arrived = 0, completed = 0, rejected = 0, unfinished = 0;
+  std::int64_t timed_out = 0, failed = 0, retries = 0;
+  std::vector<PoolResult> pools;  // in the order of the scenario
+  RemoteResult remote;
+  Sketches sketches;  // latencies of requests that were not kept
+  std::vector<std::pair<RequestReason, std::int64_t>> reasons;  // of those that did not complete
   std::int64_t total_steps = 0, preemptions = 0;
+  std::int64_t recomputed_tokens = 0;                // processed again after preemptions
   std::int64_t input_tokens = 0, output_tokens = 0;  // of completed requests
   double window_start_s = 0, window_end_s = 0;       // measured window
+  std::vector<RequestEvent> watched;                 // of ServingSpec::watch
   std::vector<std::string> conservation_errors;      // empty = every check passed
   // Tables and models the step time rests on, with their weight in it and expected error.
   struct Source {

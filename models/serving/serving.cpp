@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/llm/memory.hpp"
 #include "models/serving/collect.hpp"
+#include "models/serving/pools.hpp"
 #include "models/serving/simulate.hpp"
 #include "models/serving/step_model.hpp"
 #include "sim/core/error.hpp"
@@ -39,9 +41,8 @@ double expected_seconds(const WorkloadSpec& workload) {
   if (workload.duration) return workload.duration->seconds();
   if (const auto* trace = std::get_if<TraceArrivals>(&workload.arrivals))
     return static_cast<double>(trace->requests->back().arrival_ps) * 1e-12 / trace->rate_scale;
-  if (const auto* poisson = std::get_if<PoissonArrivals>(&workload.arrivals))
-    return static_cast<double>(workload.requests.value_or(1)) / poisson->requests_per_s;
-  return 1.0;
+  const double rate = offered_rate(workload);
+  return rate > 0.0 ? static_cast<double>(workload.requests.value_or(1)) / rate : 1.0;
 }
 
 // Bins of 1, 2 or 5 times a power of ten, at least a millisecond, filling half the grid.
@@ -56,8 +57,14 @@ SeriesGrid grid_for(const WorkloadSpec& workload, int replicas) {
   return {Duration::from_seconds(bin_s).ps(), bins};
 }
 
-ReplicaSpec replica_spec(const ServingSpec& spec, const MemoryAccount& memory, const Hops& hops) {
-  const DeploymentSpec& d = spec.deployment;
+// Until when tokens count for the rates of pools: the end of arrivals, where they have one.
+std::int64_t measured_until_ps(const WorkloadSpec& workload) {
+  const bool closed = std::holds_alternative<ClosedLoopArrivals>(workload.arrivals);
+  return workload.duration && !closed ? workload.duration->ps() : INT64_MAX;
+}
+
+ReplicaSpec replica_spec(const ServingSpec& spec, const DeploymentSpec& d,
+                         const MemoryAccount& memory, const Hops& hops) {
   const int ranks = d.layout.data_attention;
   ReplicaSpec replica;
   replica.batching = d.batching;
@@ -67,38 +74,36 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const MemoryAccount& memory, c
   replica.admission.request_blocks = memory.kv_blocks;  // a request lives on one rank
   replica.admission.watermark_blocks = static_cast<std::int32_t>(
       std::llround(d.engine.kv_watermark * static_cast<double>(replica.kv_blocks)));
-  replica.admission.reserve_output = d.engine.kv_reserve_output;
+  replica.admission.reserve_output = reserved_output(d.batching.policy, d.engine.kv_reserve_output);
+  const double block_bytes =
+      llm::kv_bytes_per_token_per_gpu(d.model, d.layout, d.precision) * d.engine.kv_block_tokens;
+  if (d.batching.swap_bytes > 0 && block_bytes > 0) {
+    replica.admission.swap_blocks =
+        static_cast<std::int64_t>(d.batching.swap_bytes / block_bytes) * ranks;
+    replica.swap_block_s = block_bytes / d.node.gpu.pcie_bandwidth.value() / ranks;
+  }
+  replica.seed = spec.seed;
+  replica.watch = spec.watch;
   replica.block_tokens = d.engine.kv_block_tokens;
   replica.first_chunk_tokens =
       d.engine.first_token_at_once ? 1 : std::max(1, d.engine.stream_interval);
   replica.response_delay = hops.response;
   replica.stream_token_ps = d.engine.stream_chunk_s * 1e12 / std::max(1, d.engine.stream_interval);
   replica.poll_steps = std::max(1, d.engine.poll_steps);
-  replica.decode_runs = spec.decode_runs;
+  replica.decode_runs = spec.decode_runs && spec.watch < 0;  // a watched run shows every step
   replica.keep_records = spec.record_requests;
   replica.recorder.gpu = d.node.gpu;
   replica.recorder.power = d.power;
   replica.recorder.total_blocks = replica.kv_blocks;
   replica.recorder.measured_from_ps = spec.workload.warmup.ps();
-  replica.recorder.grid = grid_for(spec.workload, d.replicas);
-  replica.recorder.step_capacity = spec.record_steps ? share_of(kStepRows, d.replicas) : 0;
+  replica.recorder.measured_until_ps = measured_until_ps(spec.workload);
+  int replicas = 0;
+  for (const DeploymentSpec* pool : pools_of(spec)) replicas += pool->replicas;
+  replica.recorder.grid = grid_for(spec.workload, replicas);
+  replica.recorder.step_capacity = spec.record_steps ? share_of(kStepRows, replicas) : 0;
+  replica.role = d.role;
+  replica.timeout = spec.cluster.rules.timeout;
   return replica;
-}
-
-void check_deployment(const DeploymentSpec& d) {
-  std::vector<sim::core::Diagnostic> errors;
-  const auto expect = [&errors](bool holds, std::string words) {
-    if (!holds) errors.push_back({"", 0, 0, std::move(words), "", false});
-  };
-  expect(d.replicas >= 1, "deployment.replicas must be at least one");
-  expect(d.batching.max_tokens >= 1, "batching.max_tokens must be at least one");
-  expect(d.batching.max_sequences >= 1, "batching.max_sequences must be at least one");
-  expect(d.engine.kv_block_tokens >= 1, "the engine card's kv_block_tokens must be at least one");
-  expect(d.layout.gpus() * d.replicas <= d.nodes * d.node.gpus,
-         std::to_string(d.replicas) + " replicas of " + std::to_string(d.layout.gpus()) +
-             " GPUs need more than the " + std::to_string(d.nodes * d.node.gpus) +
-             " GPUs of the deployment: add nodes or use fewer replicas");
-  if (!errors.empty()) throw sim::core::InputError(std::move(errors));
 }
 
 // A closed loop whose every request is refused would never pass any time.
@@ -120,26 +125,50 @@ struct System {
   std::vector<Replica*> replicas;
 };
 
+std::vector<PoolPlan> plans_of(const ServingSpec& spec) {
+  const double horizon_s = expected_seconds(spec.workload);
+  std::vector<PoolPlan> plans;
+  for (const DeploymentSpec* d : pools_of(spec)) {
+    PoolPlan plan{d->role, static_cast<std::uint32_t>(d->replicas), d->schedule, d->autoscale, {}};
+    const PoolShape shape{d->replicas, d->layout.gpus(), d->node.gpus};
+    if (spec.cluster.faults.any())
+      plan.outages = outages_of(spec.cluster.faults, static_cast<int>(plans.size()), shape,
+                                Duration::from_seconds(horizon_s).ps(), spec.seed);
+    plans.push_back(std::move(plan));
+  }
+  return plans;
+}
+
 // One partition for the front end and one for each replica. Replicas report back only if clients
 // or router wait for it; without that they run as far ahead as their arrivals are known.
-System build(const ServingSpec& spec, const StepTimer& timer, const MemoryAccount& memory) {
+System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
   System system;
   const Hops hops = hops_of(spec.deployment.engine);
-  auto front_end = std::make_unique<FrontEnd>(spec, hops.request);
+  FrontEndSpec own;
+  own.request_delay = hops.request;
+  own.kv_bytes_per_token = kv_bytes_per_token(spec.deployment);
+  own.cache_block_tokens = spec.deployment.engine.kv_block_tokens;
+  own.keep_requests = spec.record_requests;
+  const auto plans = plans_of(spec);
+  auto front_end = std::make_unique<FrontEnd>(spec, own, plans);
   system.front_end = front_end.get();
   const auto front =
       system.simulation.add_process(std::move(front_end), system.simulation.add_partition());
-  ReplicaSpec replica_template = replica_spec(spec, memory, hops);
   std::vector<sim::engine::ChannelId> channels;
-  for (int i = 0; i < spec.deployment.replicas; ++i) {
-    replica_template.index = static_cast<std::uint32_t>(i);
-    auto replica = std::make_unique<Replica>(replica_template, timer);
-    system.replicas.push_back(replica.get());
-    const auto id =
-        system.simulation.add_process(std::move(replica), system.simulation.add_partition());
-    channels.push_back(system.simulation.connect(front, id, hops.request));
-    if (system.front_end->needs_feedback())
-      system.replicas.back()->report_to(system.simulation.connect(id, front, hops.response));
+  const auto pools = pools_of(spec);
+  for (std::size_t p = 0; p < pools.size(); ++p) {
+    ReplicaSpec replica_template = replica_spec(spec, *pools[p], models[p].memory, hops);
+    for (std::size_t i = 0; i < plans[p].replicas; ++i) {
+      replica_template.index = static_cast<std::uint32_t>(system.replicas.size());
+      if (!plans[p].outages.empty()) replica_template.outages = plans[p].outages[i];
+      auto replica = std::make_unique<Replica>(replica_template, *models[p].timer);
+      system.replicas.push_back(replica.get());
+      const auto id =
+          system.simulation.add_process(std::move(replica), system.simulation.add_partition());
+      channels.push_back(system.simulation.connect(front, id, hops.request));
+      if (system.front_end->needs_feedback())
+        system.replicas.back()->report_to(system.simulation.connect(id, front, hops.response));
+    }
   }
   system.front_end->connect(std::move(channels));
   return system;
@@ -164,12 +193,12 @@ void summarise_sources(const EngineSpec& engine, ServingResult& result) {
   result.latency_provenance = weakest(result.latency_provenance, sim::core::Provenance::calibrated);
 }
 
-ServingResult run(const ServingSpec& spec, const StepTimer& timer, const MemoryAccount& memory,
-                  const sim::engine::RunOptions& options, RunTotals* totals) {
-  check_deployment(spec.deployment);
+ServingResult run(const ServingSpec& spec, const std::vector<PoolModel>& models,
+                  const sim::engine::RunOptions& options, std::vector<RunTotals>* totals) {
+  check_pools(spec);
   check_workload(spec.workload);
   check_context(spec);
-  System system = build(spec, timer, memory);
+  System system = build(spec, models);
   auto report = system.simulation.run(options);
   if (options.transport != nullptr && options.transport->rank() != 0) {
     ServingResult elsewhere;  // the processes are gathered on rank 0
@@ -178,27 +207,85 @@ ServingResult run(const ServingSpec& spec, const StepTimer& timer, const MemoryA
   }
   if (report.reason == sim::engine::StopReason::until) report.end = options.until;
   for (Replica* replica : system.replicas) replica->finish(report.end);
-  if (totals != nullptr) *totals = sum_of_totals(system.replicas);
-  return collect(spec, memory, *system.front_end, system.replicas, report);
+  const Gathered gathered{spec, models, *system.front_end, system.replicas};
+  if (totals != nullptr) *totals = totals_of_pools(gathered);
+  return collect(gathered, report);
+}
+
+// Sources of all pools, each with its part of the pool's share in the busy GPU time.
+std::vector<ServingResult::Source> sources_of(const ServingSpec& spec,
+                                              const std::vector<std::unique_ptr<StepModel>>& timers,
+                                              const std::vector<RunTotals>& totals) {
+  const auto pools = pools_of(spec);
+  double all = 0;
+  for (std::size_t p = 0; p < pools.size(); ++p)
+    all += totals[p].cost.seconds * pools[p]->layout.gpus();
+  std::vector<ServingResult::Source> sum;
+  for (std::size_t p = 0; p < pools.size(); ++p) {
+    if (totals[p].steps == 0 || all <= 0) continue;
+    const double weight = totals[p].cost.seconds * pools[p]->layout.gpus() / all;
+    for (ServingResult::Source source : timers[p]->sources(totals[p])) {
+      source.share *= weight;
+      const auto same = std::find_if(sum.begin(), sum.end(),
+                                     [&](const auto& s) { return s.name == source.name; });
+      if (same == sum.end()) {
+        sum.push_back(source);
+        continue;
+      }
+      const double share = same->share + source.share;
+      same->relative_error =
+          (same->relative_error * same->share + source.relative_error * source.share) /
+          std::max(share, 1e-300);
+      same->provenance = weakest(same->provenance, source.provenance);
+      same->share = share;
+    }
+  }
+  std::sort(sum.begin(), sum.end(), [](const auto& a, const auto& b) {
+    return a.share != b.share ? a.share > b.share : a.name < b.name;
+  });
+  return sum;
 }
 
 }  // namespace
 
 ServingResult simulate_with(const ServingSpec& spec, const StepTimer& timer,
                             const MemoryAccount& memory, const sim::engine::RunOptions& options) {
-  return run(spec, timer, memory, options, nullptr);
+  return run(spec, std::vector<PoolModel>(1 + spec.pools.size(), PoolModel{&timer, memory}),
+             options, nullptr);
+}
+
+ServingResult simulate_with(const ServingSpec& spec, const std::vector<PoolModel>& models,
+                            const sim::engine::RunOptions& options) {
+  SIM_ASSERT(models.size() == 1 + spec.pools.size(), "a step timer for each pool");
+  return run(spec, models, options, nullptr);
+}
+
+ServingResult simulate(const ServingSpec& spec, const StepModel& timer,
+                       const sim::engine::RunOptions& options) {
+  SIM_ASSERT(spec.pools.empty(), "tables of one pool serve a deployment of one pool");
+  const MemoryAccount memory = account_memory(spec.deployment, longest_request(spec.workload));
+  std::vector<RunTotals> totals;
+  ServingResult result = run(spec, {PoolModel{&timer, memory}}, options, &totals);
+  if (!totals.empty() && totals.front().steps > 0) result.sources = timer.sources(totals.front());
+  summarise_sources(spec.deployment.engine, result);
+  return result;
 }
 
 ServingResult simulate(const ServingSpec& spec,
                        std::shared_ptr<const kernels::Calibration> calibration,
                        const sim::engine::RunOptions& options) {
-  check_deployment(spec.deployment);
+  check_pools(spec);
   check_workload(spec.workload);
-  const MemoryAccount memory = account_memory(spec.deployment, longest_request(spec.workload));
-  const StepModel timer(spec.deployment, std::move(calibration));
-  RunTotals totals;
-  ServingResult result = run(spec, timer, memory, options, &totals);
-  if (totals.steps > 0) result.sources = timer.sources(totals);
+  std::vector<std::unique_ptr<StepModel>> timers;
+  std::vector<PoolModel> models;
+  for (const DeploymentSpec* pool : pools_of(spec)) {
+    const MemoryAccount memory = account_memory(*pool, longest_request(spec.workload));
+    timers.push_back(std::make_unique<StepModel>(*pool, calibration));
+    models.push_back({timers.back().get(), memory});
+  }
+  std::vector<RunTotals> totals;
+  ServingResult result = run(spec, models, options, &totals);
+  if (!totals.empty()) result.sources = sources_of(spec, timers, totals);
   summarise_sources(spec.deployment.engine, result);
   return result;
 }

@@ -14,4 +14,11 @@ ServingResult simulate(const ServingSpec& spec,
                        std::shared_ptr<const kernels::Calibration> calibration,
                        const sim::engine::RunOptions& options);
 
+class StepModel;
+// The same with step times tabulated before: for callers that try one layout of a model on one
+// machine with many batch limits, replicas or loads. `timer` must be of this deployment up to
+// those, and reach its batch limits.
+ServingResult simulate(const ServingSpec& spec, const StepModel& timer,
+                       const sim::engine::RunOptions& options);
+
 }  // namespace foretoken::models::serving

@@ -11,6 +11,11 @@
 #include "models/kernels/kernel_model.hpp"
 #include "models/llm/operators.hpp"
 #include "models/power/gpu_power.hpp"
+#include "models/serving/batching.hpp"
+#include "models/serving/client_pool.hpp"
+#include "models/serving/cluster.hpp"
+#include "models/serving/expert_parallel.hpp"
+#include "models/serving/speculation.hpp"
 #include "sim/core/time.hpp"
 
 namespace foretoken::models::serving {
@@ -74,15 +79,9 @@ struct EngineSpec {
   double served_ttft_error = 0.0, served_tpot_error = 0.0;
 };
 
-enum class BatchingPolicy { chunked_prefill, prefill_first };
-
-struct BatchingSpec {
-  BatchingPolicy policy = BatchingPolicy::chunked_prefill;
-  int max_tokens = 0;     // new tokens a step
-  int max_sequences = 0;  // running at once, per attention rank group
-};
-
+// One pool of equal replicas.
 struct DeploymentSpec {
+  PoolRole role = PoolRole::whole;
   llm::ModelSpec model;
   llm::Precision precision;
   llm::Layout layout;
@@ -92,31 +91,92 @@ struct DeploymentSpec {
   EngineSpec engine;
   BatchingSpec batching;
   double expert_skew = 0.0;
+  ExpertParallelSpec expert_parallel;
+  SpeculationSpec speculation;
   power::PowerModel power;
-  std::string router = "round_robin";  // or least_requests
+  std::string router = "round_robin";  // see router_policies()
+  Duration router_load_age;            // how old the loads are that it goes by
+  std::vector<ServiceStep> schedule;   // ascending; empty: every replica, always
+  AutoscaleSpec autoscale;
 };
 
 struct TraceRequest {
   std::int64_t arrival_ps = 0;
   std::int32_t input_tokens = 0;
   std::int32_t output_tokens = 0;
+  std::int32_t tenant = 0;
+  std::int32_t priority = 0;       // lower is more urgent
+  std::int32_t session = -1;       // conversation; its turns share a growing prefix
+  std::int32_t shared_tokens = 0;  // of the prompt, seen in the session's earlier turns
+  std::int64_t deadline_ps = -1;   // after arrival; -1 = none
+};
+
+// Which blocks of its prompt a request shares with others: ids[offset[i]] .. ids[offset[i + 1]],
+// each standing for `block_tokens` tokens and all before them; the last may be shorter.
+struct PrefixBlocks {
+  std::int32_t block_tokens = 0;
+  std::vector<std::uint32_t> offset, ids;
 };
 
 struct TraceArrivals {                                        // replay
   std::shared_ptr<const std::vector<TraceRequest>> requests;  // sorted by arrival
   double rate_scale = 1.0;
+  std::shared_ptr<const PrefixBlocks> prefix = {};  // of the requests, if the trace says
 };
 struct PoissonArrivals {
   double requests_per_s = 0.0;
 };
-struct ClosedLoopArrivals {
-  int concurrency = 0;  // requests in flight; the next is sent as one ends
+enum class GapShape : std::uint8_t { deterministic, gamma, weibull };
+struct RenewalArrivals {  // independent gaps
+  GapShape shape = GapShape::gamma;
+  double requests_per_s = 0.0;
+  double cv = 1.0;  // standard deviation of the gaps over their mean
 };
-using Arrivals = std::variant<TraceArrivals, PoissonArrivals, ClosedLoopArrivals>;
+struct ModulatedArrivals {  // Poisson whose rate changes at random (MMPP)
+  struct State {
+    double requests_per_s = 0.0, dwell_s = 0.0;  // mean stay, exponential; then another at random
+  };
+  std::vector<State> states;
+};
+struct PoolArrivals {  // clients of a real service
+  std::shared_ptr<const ClientPool> pool;
+  double rate_scale = 1.0;
+  double from_s = 0.0;  // of the pool's day
+};
+struct ClosedLoopArrivals {
+  int concurrency = 0;   // requests in flight; the next is sent as one ends
+  double think_s = 0.0;  // after a pause of this mean, exponential
+};
+struct SessionArrivals {        // conversations whose every turn sends all that was said before
+  double sessions_per_s = 0.0;  // Poisson
+  double turns = 1.0;           // mean, geometric
+  double think_s = 0.0;         // from an answer to the next turn: mean, exponential
+};
+using Arrivals = std::variant<TraceArrivals, PoissonArrivals, RenewalArrivals, ModulatedArrivals,
+                              PoolArrivals, ClosedLoopArrivals, SessionArrivals>;
 
 struct LengthSpec {           // for arrivals without lengths of their own
   double low_fraction = 1.0;  // uniform integer in [low_fraction * tokens, tokens]; 1 = fixed
   int tokens = 0;
+  double mean = 0.0, sigma = 0.0;  // mean > 0: log-normal instead, cut at `tokens`
+};
+
+// Factor on the rate of random arrivals over time, linear between points; `period_s` > 0: repeats,
+// else the last factor holds.
+struct RateProfile {
+  struct Point {
+    double at_s = 0.0, factor = 1.0;
+  };
+  std::vector<Point> points;
+  double period_s = 0.0;
+};
+
+// A kind of request: who sends it and what it is entitled to.
+struct RequestClass {
+  std::string name;
+  double share = 1.0;
+  std::int32_t priority = 0;      // lower is more urgent
+  std::int64_t deadline_ps = -1;  // after arrival; -1 = none
 };
 
 struct WorkloadSpec {
@@ -124,6 +184,11 @@ struct WorkloadSpec {
   Arrivals arrivals;
   LengthSpec input;
   LengthSpec output;
+  // Pairs of lengths to draw from instead, e.g. those of a trace.
+  std::shared_ptr<const std::vector<TraceRequest>> lengths;
+  double input_scale = 1.0, output_scale = 1.0;  // on lengths, wherever they come from
+  RateProfile profile;
+  std::vector<RequestClass> classes;     // drawn by share; a request's tenant is its class
   std::optional<Duration> duration;      // arrivals stop here; the run then drains
   std::optional<std::int64_t> requests;  // or after so many
   Duration warmup;                       // requests that arrive earlier are served but not counted
@@ -133,10 +198,13 @@ struct WorkloadSpec {
 
 struct ServingSpec {
   DeploymentSpec deployment;
+  std::vector<DeploymentSpec> pools;  // more of them; a prefill pool is followed by its decode pool
+  ClusterSpec cluster;
   WorkloadSpec workload;
   std::uint64_t seed = 1;
   bool record_requests = true;
   bool record_steps = true;  // per-iteration log (bounded, see result)
+  std::int64_t watch = -1;   // number of a request to record step by step; -1 = none
   bool decode_runs = true;   // false: one event a decode step; results are the same
 };
 

@@ -43,7 +43,9 @@ StepModel::StepModel(const DeploymentSpec& deployment, std::shared_ptr<const Ste
       prompt_group_(tables_->group_nodes()),
       head_(tables_->token_nodes()),
       decode_(tables_->batch_nodes() * contexts_),
-      prefill_(tables_->chunk_nodes() * priors_) {
+      prefill_(tables_->chunk_nodes() * priors_),
+      experts_{{LazyCells(tables_->group_nodes()), LazyCells(tables_->group_nodes())}},
+      exchange_{{LazyCells(tables_->token_nodes()), LazyCells(tables_->token_nodes())}} {
   auto& graphs = deployment_.engine.graph_batches;
   std::sort(graphs.begin(), graphs.end());
 }
@@ -231,6 +233,12 @@ StepCost StepModel::priced(const Cell& cell, double host_s) {
 }
 
 StepCost StepModel::cost(const StepInput& step) const {
+  const bool guesses = deployment_.speculation.guesses() > 0 && step.chunks.empty();
+  return guesses ? speculative_cost(step) : plain_cost(step);
+}
+
+StepCost StepModel::plain_cost(const StepInput& step) const {
+  if (wide()) return wide_cost(step);
   Cell cell;
   add_dense(cell, tokens_of(step), !step.chunks.empty());
   add_head(cell, step.logits);
@@ -260,6 +268,7 @@ Cell StepModel::fixed_decode(std::int32_t batch, std::int64_t context) const {
 
 void StepModel::decode_run(std::int32_t batch, std::int64_t context,
                            std::span<Duration> durations) const {
+  if (by_cost()) return StepTimer::decode_run(batch, context, durations);
   const Cell fixed = fixed_decode(batch, context);
   const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);
@@ -272,6 +281,7 @@ void StepModel::decode_run(std::int32_t batch, std::int64_t context,
 
 void StepModel::decode_costs(std::int32_t batch, std::int64_t context,
                              std::span<StepCost> costs) const {
+  if (by_cost()) return StepTimer::decode_costs(batch, context, costs);
   const Cell fixed = fixed_decode(batch, context);
   const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);

@@ -3,6 +3,7 @@
 //   step(n tokens; decodes B, K; chunks) = dense(n) + head(sequences) + decode_attention(B, K)
 //                                        + sum of prefill_attention(chunk, context) + host(...)
 // with communication inside dense. A step then costs a few look-ups.
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -52,6 +53,13 @@ class StepModel final : public StepTimer {
   void add_head(Cell& cell, std::int32_t logits) const;
   void add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) const;
   [[nodiscard]] Cell fixed_decode(std::int32_t batch, std::int64_t context) const;
+  [[nodiscard]] bool wide() const { return deployment_.layout.all_to_all; }
+  [[nodiscard]] StepCost plain_cost(const StepInput& step) const;
+  [[nodiscard]] StepCost speculative_cost(const StepInput& step) const;  // step_speculation.cpp
+  [[nodiscard]] bool by_cost() const {  // a run of decode steps is no more than its steps' costs
+    return wide() || deployment_.speculation.guesses() > 0;
+  }
+  [[nodiscard]] StepCost wide_cost(const StepInput& step) const;  // step_wide.cpp
   [[nodiscard]] static StepCost priced(const Cell& cell, double host_s);
   [[nodiscard]] Cell prefill(const llm::Chunk& chunk) const;
   [[nodiscard]] Span decode_span(double batch, double context) const;
@@ -64,6 +72,7 @@ class StepModel final : public StepTimer {
   std::size_t contexts_, priors_;  // nodes
   // Dense parts of pure decode steps and of steps with prompts.
   LazyCells dense_, group_, prompt_dense_, prompt_group_, head_, decode_, prefill_;
+  std::array<LazyCells, 2> experts_, exchange_;  // by StepTables::Exchange
 };
 
 }  // namespace foretoken::models::serving

@@ -37,13 +37,13 @@ std::vector<llm::Operator> StepModel::typical_operators(const RunTotals& run) co
   const int ranks = d.layout.data_attention;
   if (pure > 0) {
     const auto tokens = at_least_one(batch / streams_);
-    append(operators, tables_->dense_operators(tokens, tokens * ranks), pure);
+    append(operators, tables_->layer_operators(tokens, tokens * ranks, false), pure);
   }
   if (with_prompts > 0) {
     const double tokens = static_cast<double>(run.prefill_tokens) / with_prompts + batch;
     append(operators,
-           tables_->dense_operators(at_least_one(tokens / streams_),
-                                    at_least_one(tokens / d.layout.pipeline)),
+           tables_->layer_operators(at_least_one(tokens / streams_),
+                                    at_least_one(tokens / d.layout.pipeline), true),
            with_prompts);
     const double prior = run.prefill_context / static_cast<double>(run.chunks);
     append(operators,

@@ -38,9 +38,17 @@ double link_bytes(const llm::CollectiveOp& op) {
   }
 }
 
+// Replaced by the operators of step_wide.cpp.
+bool is_exchange(const llm::Operator& op) {
+  return op.name == "experts.dispatch" || op.name == "experts.combine";
+}
+
 bool is_experts(const llm::Operator& op) { return std::holds_alternative<llm::MoeOp>(op.shape); }
 
-double largest_batch(const DeploymentSpec& d) { return std::max(d.batching.max_sequences, 1); }
+// Guesses are checked as so many more tokens of the batch.
+double largest_batch(const DeploymentSpec& d) {
+  return std::max(d.batching.max_sequences, 1) * (1.0 + d.speculation.guesses());
+}
 double largest_chunk(const DeploymentSpec& d) { return std::max(d.batching.max_tokens, 1); }
 // A decode batch is padded to the next captured graph, and a step may hold both kinds of work.
 double largest_step(const DeploymentSpec& d) {
@@ -79,13 +87,19 @@ StepTables::StepTables(const DeploymentSpec& deployment, std::shared_ptr<const K
       group_(group_axis_.size()),
       head_(token_axis_.size()),
       decode_(batch_axis_.size() * context_axis_.size()),
-      prefill_(chunk_axis_.size() * prior_axis_.size()) {}
+      prefill_(chunk_axis_.size() * prior_axis_.size()),
+      experts_{
+          {LazyCellsOf<RawCell>(group_axis_.size()), LazyCellsOf<RawCell>(group_axis_.size())}},
+      exchange_{
+          {LazyCellsOf<RawCell>(token_axis_.size()), LazyCellsOf<RawCell>(token_axis_.size())}} {}
 
 Cell::Field StepTables::family_of(const llm::OperatorShape& shape) {
   struct Visitor {
     Cell::Field operator()(const llm::GemmOp&) const { return Cell::gemm; }
     Cell::Field operator()(const llm::MlaBmmOp&) const { return Cell::gemm; }
     Cell::Field operator()(const llm::MoeOp&) const { return Cell::experts; }
+    Cell::Field operator()(const llm::MlaBlockOp&) const { return Cell::attention; }
+    Cell::Field operator()(const llm::ExpertExchangeOp&) const { return Cell::communication; }
     Cell::Field operator()(const llm::CollectiveOp&) const { return Cell::communication; }
     Cell::Field operator()(const llm::ElementwiseOp&) const { return Cell::elementwise; }
     Cell::Field operator()(const llm::PrefillAttentionOp&) const { return Cell::attention; }
@@ -116,6 +130,7 @@ double StepTables::peak(const llm::OperatorShape& shape) const {
 double StepTables::seconds(const llm::OperatorShape& shape) const {
   double least = kernels_->own->time(shape).seconds;
   if (std::holds_alternative<llm::CollectiveOp>(shape) ||
+      std::holds_alternative<llm::ExpertExchangeOp>(shape) ||
       std::holds_alternative<llm::ElementwiseOp>(shape))
     return least;
   const std::string folder = deployment_.node.gpu.tables + "/";
@@ -139,12 +154,24 @@ RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
   for (const auto& op : operators) {
     const double alone = seconds(op.shape);
     if (const auto* collective = std::get_if<llm::CollectiveOp>(&op.shape)) {
-      const bool inside = gpu.scale_up_bandwidth.value() > 0 && !collective->inter_node;
+      const bool inside = gpu.scale_up_bandwidth.value() > 0 && !collective->inter_node &&
+                          collective->kind != llm::CollectiveKind::host_copy;
       const double wire = inside ? link_bytes(*collective) / gpu.scale_up_bandwidth.value() : 0.0;
       cell.v[RawCell::communication] += op.repeat * alone;
       cell.v[RawCell::wire] += op.repeat * (inside ? std::min(wire, alone) : alone);
       cell.v[RawCell::collectives] += op.repeat;
       cell.v[RawCell::link] += op.repeat * wire;
+      continue;
+    }
+    if (std::holds_alternative<llm::ExpertExchangeOp>(op.shape)) {
+      // Measured as engines run it: nothing to correct.
+      cell.v[RawCell::communication] += op.repeat * alone;
+      cell.v[RawCell::wire] += op.repeat * alone;
+      cell.v[RawCell::collectives] += op.repeat;
+      continue;
+    }
+    if (const auto* moe = std::get_if<llm::MoeOp>(&op.shape); moe && moe->on_host) {
+      add(RawCell::experts, RawCell::experts_least, op.repeat, alone, alone);
       continue;
     }
     const double arithmetic = llm::flops(op.shape).value() / peak(op.shape);
@@ -187,7 +214,8 @@ RawCell StepTables::fill_dense(std::size_t index) const {
   const int ranks = deployment_.layout.data_attention;
   const auto tokens = std::llround(TokenAxis::node(index));
   auto operators = dense_operators(tokens, tokens * ranks);
-  if (ranks > 1) std::erase_if(operators, is_experts);
+  if (ranks > 1 || deployment_.layout.all_to_all) std::erase_if(operators, is_experts);
+  if (deployment_.layout.all_to_all) std::erase_if(operators, is_exchange);
   return sum(operators);
 }
 

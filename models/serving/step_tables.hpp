@@ -2,6 +2,7 @@
 // Operator times of a deployment, tabulated by the parts that a step falls into, before the
 // corrections of the engine that runs them: what StepModel prices. Several models of one deployment
 // (other corrections, other batch limits) may share them.
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -44,6 +45,19 @@ class StepTables {
   [[nodiscard]] const RawCell& decode(std::size_t index) const;
   [[nodiscard]] const RawCell& prefill(std::size_t index) const;
 
+  // Expert ranks that exchange tokens (layout.all_to_all): prompts by the kernels that go for
+  // bandwidth, decodes by those that go for latency. Step_wide.cpp.
+  enum class Exchange : std::uint8_t { normal, low_latency };
+  [[nodiscard]] const RawCell& experts(std::size_t index, Exchange exchange) const;   // by group
+  [[nodiscard]] const RawCell& exchange(std::size_t index, Exchange exchange) const;  // by rank
+  [[nodiscard]] std::vector<llm::Operator> exchange_operators(std::int64_t tokens,
+                                                              Exchange exchange) const;
+  [[nodiscard]] std::vector<llm::Operator> expert_operators(std::int64_t group, Exchange exchange,
+                                                            bool rebalanced) const;
+  // As dense_operators(), with the experts and exchange that a step with or without prompts uses.
+  [[nodiscard]] std::vector<llm::Operator> layer_operators(std::int64_t tokens, std::int64_t group,
+                                                           bool prompts) const;
+
   [[nodiscard]] std::size_t token_nodes() const { return token_axis_.size(); }
   [[nodiscard]] std::size_t group_nodes() const { return group_axis_.size(); }
   [[nodiscard]] std::size_t batch_nodes() const { return batch_axis_.size(); }
@@ -66,6 +80,9 @@ class StepTables {
   [[nodiscard]] RawCell fill_head(std::size_t index) const;
   [[nodiscard]] RawCell fill_decode(std::size_t index) const;
   [[nodiscard]] RawCell fill_prefill(std::size_t index) const;
+  [[nodiscard]] double imbalance(std::int64_t group, bool rebalanced) const;
+  [[nodiscard]] RawCell fill_experts(std::size_t index, Exchange exchange) const;
+  [[nodiscard]] RawCell fill_exchange(std::size_t index, Exchange exchange) const;
 
   DeploymentSpec deployment_;
   std::shared_ptr<const KernelSet> kernels_;
@@ -73,6 +90,7 @@ class StepTables {
   BatchAxis batch_axis_, chunk_axis_;
   ContextAxis context_axis_, prior_axis_;
   LazyCellsOf<RawCell> dense_, group_, head_, decode_, prefill_;
+  std::array<LazyCellsOf<RawCell>, 2> experts_, exchange_;  // by Exchange
 };
 
 }  // namespace foretoken::models::serving

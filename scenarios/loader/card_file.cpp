@@ -122,4 +122,64 @@ std::map<std::string, std::string> read_sources(const YamlNode& card,
   return sources;
 }
 
+namespace {
+
+using models::hardware::DType;
+using sim::core::FlopsPerSecond;
+using sim::core::Watts;
+
+}  // namespace
+
+std::map<DType, FlopsPerSecond> read_peaks(const YamlNode& card, const std::vector<DType>& needed) {
+  std::map<DType, FlopsPerSecond> peaks;
+  for (const auto& [key, node] : card.required_child("peak").entries()) {
+    const auto dtype = models::hardware::parse_dtype(key);
+    const auto rate = node.as<FlopsPerSecond>(kPositive);
+    if (!dtype) {
+      node.error(fmt::format(
+          "'{}' is no number format; known: fp32 tf32 bf16 fp16 fp8 int8 fp4 int4", key));
+    } else {
+      peaks[*dtype] = rate;
+    }
+  }
+  bool found = false;
+  std::string names;
+  for (const DType dtype : needed) {
+    found = found || peaks.contains(dtype);
+    names += fmt::format("{}{}", names.empty() ? "" : " nor ", to_string(dtype));
+  }
+  if (card.has("peak") && !found) {
+    card.error_at_key("peak",
+                      needed.size() == 1
+                          ? fmt::format("peak: {} is not given, and is needed", names)
+                          : fmt::format("peak: neither {} is given; one of them is needed", names));
+  }
+  return peaks;
+}
+
+void read_watts(const YamlNode& card, Watts& tdp, Watts& idle) {
+  tdp = card.required<Watts>("tdp", kPositive);
+  idle = card.required<Watts>("idle");
+  if (card.has("tdp") && card.has("idle") && idle >= tdp) {
+    card.any_child("idle").error("idle power must be below tdp");
+  }
+}
+
+models::power::PowerModel read_power_model(const YamlNode& card) {
+  using sim::core::Provenance;
+  constexpr Limits kShare{0.0, 1.0};
+  constexpr Limits kPositiveShare{kPositive.min, 1.0};
+  const YamlNode node = card.required_child("power");
+  models::power::PowerModel power;
+  power.tensor = node.required<Ratio>("tensor").value;
+  power.memory = node.required<Ratio>("memory").value;
+  power.link = node.required<Ratio>("link").value;
+  power.busy = node.required<Ratio>("busy", kShare).value;
+  power.ceiling = node.value_or<Ratio>("ceiling", Ratio{1.0}, kPositiveShare).value;
+  power.provenance = node.required_choice<Provenance>(
+      "basis", {{"calibrated", Provenance::calibrated}, {"assumed", Provenance::assumed}});
+  power.relative_error = node.required<Ratio>("error").value;
+  return power;
+}
+
 }  // namespace foretoken::scenarios::loader

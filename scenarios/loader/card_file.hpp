@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "models/hardware/hardware.hpp"
+#include "models/power/gpu_power.hpp"
 #include "scenarios/loader/yaml_reader.hpp"
 
 namespace foretoken::scenarios::loader {
@@ -35,5 +37,13 @@ std::string read_date(const YamlNode& node, std::string_view key);
 // card gives without a source, and each source of something else. Figure -> "text (date)".
 std::map<std::string, std::string> read_sources(const YamlNode& card,
                                                 const std::vector<std::string_view>& figures);
+
+// `peak: {bf16: 989TFLOPS, ...}`; `needed`: one of these formats must be there.
+std::map<models::hardware::DType, sim::core::FlopsPerSecond> read_peaks(
+    const YamlNode& card, const std::vector<models::hardware::DType>& needed);
+// `tdp` and `idle`, which must be below it.
+void read_watts(const YamlNode& card, sim::core::Watts& tdp, sim::core::Watts& idle);
+// `power: {tensor, memory, link, busy, ceiling, basis, error}`.
+models::power::PowerModel read_power_model(const YamlNode& card);
 
 }  // namespace foretoken::scenarios::loader

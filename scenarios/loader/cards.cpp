@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "scenarios/loader/card_file.hpp"
 #include "scenarios/loader/scenario.hpp"
 #include "scenarios/loader/yaml_reader.hpp"
@@ -12,51 +14,15 @@ namespace fs = std::filesystem;
 using models::hardware::DType;
 using models::hardware::GpuSpec;
 using models::hardware::NodeSpec;
-using models::power::PowerModel;
 using sim::core::Bytes;
 using sim::core::BytesPerSecond;
-using sim::core::FlopsPerSecond;
 using sim::core::Hertz;
 using sim::core::InputError;
-using sim::core::Provenance;
 using sim::core::Watts;
 
 namespace {
 
-constexpr Limits kShare{0.0, 1.0};
 constexpr Limits kPositiveShare{kPositive.min, 1.0};
-
-PowerModel read_power(const YamlNode& card) {
-  const YamlNode node = card.required_child("power");
-  PowerModel power;
-  power.tensor = node.required<Ratio>("tensor").value;
-  power.memory = node.required<Ratio>("memory").value;
-  power.link = node.required<Ratio>("link").value;
-  power.busy = node.required<Ratio>("busy", kShare).value;
-  power.ceiling = node.value_or<Ratio>("ceiling", Ratio{1.0}, kPositiveShare).value;
-  power.provenance = node.required_choice<Provenance>(
-      "basis", {{"calibrated", Provenance::calibrated}, {"assumed", Provenance::assumed}});
-  power.relative_error = node.required<Ratio>("error").value;
-  return power;
-}
-
-std::map<DType, FlopsPerSecond> read_peaks(const YamlNode& card) {
-  std::map<DType, FlopsPerSecond> peaks;
-  for (const auto& [key, node] : card.required_child("peak").entries()) {
-    const auto dtype = models::hardware::parse_dtype(key);
-    const auto rate = node.as<FlopsPerSecond>(kPositive);
-    if (!dtype) {
-      node.error(fmt::format(
-          "'{}' is no number format; known: fp32 tf32 bf16 fp16 fp8 int8 fp4 int4", key));
-    } else {
-      peaks[*dtype] = rate;
-    }
-  }
-  if (card.has("peak") && !peaks.contains(DType::bf16) && !peaks.contains(DType::fp16)) {
-    card.error_at_key("peak", "peak: neither bf16 nor fp16 is given; one of them is needed");
-  }
-  return peaks;
-}
 
 GpuCard read_gpu(const YamlFile& file, const fs::path& path) {
   const YamlNode root = file.root();
@@ -73,17 +39,13 @@ GpuCard read_gpu(const YamlFile& file, const fs::path& path) {
   gpu.memory = root.required<Bytes>("memory", kPositive);
   gpu.memory_bandwidth = root.required<BytesPerSecond>("memory_bandwidth", kPositive);
   gpu.l2_cache = root.required<Bytes>("l2_cache");
-  gpu.peak = read_peaks(root);
+  gpu.peak = read_peaks(root, {DType::bf16, DType::fp16});
   gpu.sustained_compute =
       root.value_or<Ratio>("sustained_compute", Ratio{1.0}, kPositiveShare).value;
   gpu.scale_up_bandwidth = root.required<BytesPerSecond>("scale_up_bandwidth");
   gpu.pcie_bandwidth = root.required<BytesPerSecond>("pcie_bandwidth", kPositive);
-  gpu.tdp = root.required<Watts>("tdp", kPositive);
-  gpu.idle = root.required<Watts>("idle");
-  if (root.has("tdp") && root.has("idle") && gpu.idle >= gpu.tdp) {
-    root.any_child("idle").error("idle power must be below tdp");
-  }
-  card.power = read_power(root);
+  read_watts(root, gpu.tdp, gpu.idle);
+  card.power = read_power_model(root);
   gpu.sources = read_sources(
       root, {"sm_count", "boost_clock", "memory", "memory_bandwidth", "l2_cache", "peak",
              "sustained_compute", "scale_up_bandwidth", "pcie_bandwidth", "tdp", "idle", "power"});
@@ -99,6 +61,19 @@ void read_node_power(const YamlNode& root, NodeSpec& node) {
   node.psu_efficiency = root.required<Ratio>("psu_efficiency", kPositiveShare).value;
 }
 
+// GPUs, or sockets where the card names no GPU; and the host.
+void read_processors(const YamlNode& root, NodeSpec& node) {
+  const bool has_gpu = root.has("gpu") || root.has("gpus");
+  if (!has_gpu && !root.has("cpu")) {
+    root.error("missing key 'gpu' (or 'cpu', for a node that computes on its CPUs)");
+  }
+  if (has_gpu) node.gpus = root.required<int>("gpus", {1.0, 1024.0});
+  if (root.has("cpu") || root.has("cpus")) {
+    node.sockets = root.required<int>("cpus", {1.0, 64.0});
+    if (!has_gpu) node.gpus = node.sockets;
+  }
+}
+
 NodeCard read_node(const YamlFile& file, const fs::path& path) {
   const YamlNode root = file.root();
   const CardHead head = read_head(file, path, "node");
@@ -106,25 +81,51 @@ NodeCard read_node(const YamlFile& file, const fs::path& path) {
   card.summary = head.summary;
   NodeSpec& node = card.spec;
   node.name = head.name;
-  node.gpus = root.required<int>("gpus", {1.0, 1024.0});
+  read_processors(root, node);
   node.scale_up = root.required_choice<std::string>("scale_up", {{"nvswitch", "nvswitch"},
                                                                  {"nvlink-pairs", "nvlink-pairs"},
                                                                  {"mesh", "mesh"},
                                                                  {"pcie", "pcie"},
+                                                                 {"sockets", "sockets"},
                                                                  {"none", "none"}});
   node.scale_up_latency_s = root.required<Seconds>("scale_up_latency").value;
-  if (root.has("gpus") && node.gpus > 1 && node.scale_up == "none") {
+  if (node.gpus > 1 && node.scale_up == "none") {
     root.any_child("scale_up")
-        .error(fmt::format("{} GPUs need a link between them; 'none' is for one GPU", node.gpus));
+        .error(fmt::format("{} {}s need a link between them; 'none' is for one {}", node.gpus,
+                           root.has("gpu") ? "GPU" : "CPU", root.has("gpu") ? "GPU" : "CPU"));
   }
   node.nics = root.required<int>("nics", {0.0, 1024.0});
   node.nic_bandwidth = root.required<BytesPerSecond>("nic_bandwidth", kPositive);
   node.nic_latency_s = root.required<Seconds>("nic_latency").value;
   read_node_power(root, node);
   node.sources =
-      read_sources(root, {"gpus", "scale_up", "scale_up_latency", "nics", "nic_bandwidth",
+      read_sources(root, {"gpus", "cpus", "scale_up", "scale_up_latency", "nics", "nic_bandwidth",
                           "nic_latency", "host_idle", "host_load", "psu_efficiency"});
   return card;
+}
+
+// The card that `key` of a node card names. Its problems keep their own place; that there is no
+// such card is an error at the key.
+template <class Card>
+std::optional<Card> load_part(YamlFile& file, const char* key, Loaded<NodeCard>& node,
+                              Loaded<Card> (*load)(const std::string&, const Catalogue&,
+                                                   const fs::path&),
+                              const Catalogue& catalogue, const fs::path& base) {
+  const auto name = file.root().required<std::string>(key);
+  if (name.empty()) return std::nullopt;
+  try {
+    Loaded<Card> part = load(name, catalogue, base);
+    node.files.insert(node.files.end(), part.files.begin(), part.files.end());
+    file.absorb(part.warnings);
+    return std::move(part.card);
+  } catch (const InputError& error) {
+    if (error.diagnostics().size() == 1 && error.diagnostics()[0].file.empty()) {
+      file.root().any_child(key).error(error.diagnostics()[0].message);
+    } else {
+      file.absorb(error.diagnostics());
+    }
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -144,19 +145,20 @@ Loaded<NodeCard> load_node(const std::string& name, const Catalogue& catalogue,
   const fs::path path = find_card(name, catalogue, "hardware", base);
   YamlFile file = YamlFile::open(path);
   Loaded<NodeCard> loaded{read_node(file, path), {path}, {}};
-  const auto gpu_name = file.root().required<std::string>("gpu");
-  if (!gpu_name.empty()) {
-    try {
-      Loaded<GpuCard> gpu = load_gpu(gpu_name, catalogue, path.parent_path());
-      loaded.card.spec.gpu = gpu.card.spec;
-      loaded.card.power = gpu.card.power;
-      loaded.files.insert(loaded.files.end(), gpu.files.begin(), gpu.files.end());
-      file.absorb(gpu.warnings);
-    } catch (const InputError& error) {
-      if (error.diagnostics().size() == 1 && error.diagnostics()[0].file.empty()) {
-        file.root().any_child("gpu").error(error.diagnostics()[0].message);
-      } else {
-        file.absorb(error.diagnostics());
+  const bool has_gpu = file.root().has("gpu") || file.root().has("gpus");
+  const fs::path folder = path.parent_path();
+  if (has_gpu) {
+    if (const auto gpu = load_part(file, "gpu", loaded, load_gpu, catalogue, folder)) {
+      loaded.card.spec.gpu = gpu->spec;
+      loaded.card.power = gpu->power;
+    }
+  }
+  if (loaded.card.spec.sockets > 0) {
+    if (const auto cpu = load_part(file, "cpu", loaded, load_cpu, catalogue, folder)) {
+      loaded.card.spec.cpu = cpu->spec;
+      if (!has_gpu) {
+        loaded.card.spec.gpu = models::hardware::device_of(cpu->spec);
+        loaded.card.power = cpu->power;
       }
     }
   }
@@ -166,9 +168,10 @@ Loaded<NodeCard> load_node(const std::string& name, const Catalogue& catalogue,
 }
 
 std::vector<CardEntry> list_cards(const std::string& kind, const Catalogue& catalogue) {
-  const std::string folder = kind == "gpu" || kind == "node" ? "hardware"
-                             : kind == "engine"              ? "engines"
-                                                             : "prices";
+  const std::string folder = kind == "engine"              ? "engines"
+                             : kind == "prices"            ? "prices"
+                             : kind == "training-software" ? "software"
+                                                           : "hardware";
   std::vector<CardEntry> entries;
   for (const fs::path& path : card_files(catalogue, folder)) {
     const YamlFile file = YamlFile::open(path);

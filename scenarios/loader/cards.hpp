@@ -1,7 +1,7 @@
 #pragma once
-// Cards of the catalogue: GPUs, nodes, engines, prices. Every figure of a card has a source and a
-// date in the card itself; a card with a figure of unknown origin is refused. All problems of a
-// card are reported at once, each with file:line:column.
+// Cards of the catalogue: GPUs, CPUs, network cards, storage, nodes, engines, prices. Every figure
+// of a card has a source and a date in the card itself; a card with a figure of unknown origin is
+// refused. All problems of a card are reported at once, each with file:line:column.
 //
 // `name` is a catalogue name (hgx-h200) or a path (contains '/' or ends in .yaml), taken relative
 // to `base`, the folder of the file that names it.
@@ -35,10 +35,26 @@ struct GpuCard {
   sim::core::Hertz boost_clock;
 };
 
+struct CpuCard {
+  std::string summary;
+  models::hardware::CpuSpec spec;
+  models::power::PowerModel power;  // of one socket with its memory
+};
+
+struct NicCard {
+  std::string summary;
+  models::hardware::NicSpec spec;
+};
+
+struct StorageCard {
+  std::string summary;
+  models::hardware::StorageSpec spec;
+};
+
 struct NodeCard {
   std::string summary;
-  models::hardware::NodeSpec spec;  // with its GPU
-  models::power::PowerModel power;  // of its GPU
+  models::hardware::NodeSpec spec;  // with its GPU, and its CPU where the card names one
+  models::power::PowerModel power;  // of its GPU, or of a socket where there is none
 };
 
 struct PriceCard {
@@ -52,6 +68,12 @@ struct PriceCard {
 
 Loaded<GpuCard> load_gpu(const std::string& name, const Catalogue& catalogue,
                          const std::filesystem::path& base = {});
+Loaded<CpuCard> load_cpu(const std::string& name, const Catalogue& catalogue,
+                         const std::filesystem::path& base = {});
+Loaded<NicCard> load_nic(const std::string& name, const Catalogue& catalogue,
+                         const std::filesystem::path& base = {});
+Loaded<StorageCard> load_storage(const std::string& name, const Catalogue& catalogue,
+                                 const std::filesystem::path& base = {});
 Loaded<NodeCard> load_node(const std::string& name, const Catalogue& catalogue,
                            const std::filesystem::path& base = {});
 // sglang-0.5.9, or sglang for its card's default version. Where no card lists the version, the
@@ -72,7 +94,8 @@ std::vector<sim::core::Diagnostic> stale_price(const std::string& what,
                                                const models::cost::Price& price,
                                                const std::string& today);
 
-// Names of the cards of a kind (gpu, node, engine, prices) with their one-line summary, by name.
+// Names of the cards of a kind (gpu, cpu, nic, storage, node, engine, prices) with their one-line
+// summary, by name.
 struct CardEntry {
   std::string name, summary;
   std::filesystem::path file;

@@ -90,7 +90,10 @@ void read_figures(const YamlNode& node, EngineSpec& spec) {
     if (const auto value = node.optional<Seconds>(key)) out = value->value;
   };
   if (const auto policy = node.optional_choice<std::string>(
-          "policy", {{"chunked_prefill", "chunked_prefill"}, {"prefill_first", "prefill_first"}})) {
+          "policy", {{"chunked_prefill", "chunked_prefill"},
+                     {"prefill_first", "prefill_first"},
+                     {"prefill_first_whole", "prefill_first_whole"},
+                     {"continuous", "continuous"}})) {
     spec.default_policy = *policy;
   }
   number("max_tokens", spec.default_max_tokens);
@@ -230,6 +233,20 @@ void read_version(const Version& version, EngineSpec& spec) {
   }
 }
 
+// Whose kernel tables serve: the engine's own, or those that `tables: ENGINE-VERSION` names.
+models::kernels::EngineVersion tables_of(const YamlNode& root,
+                                         const models::kernels::EngineVersion& own) {
+  const auto text = root.optional<std::string>("tables");
+  if (!text) return own;
+  const std::size_t dash = text->find('-');
+  if (dash == std::string::npos || numbers_of(text->substr(dash + 1)).empty()) {
+    root.any_child("tables").error(fmt::format(
+        "'{}' names no kernel tables; write ENGINE-VERSION, e.g. sglang-0.5.10", *text));
+    return own;
+  }
+  return {text->substr(0, dash), text->substr(dash + 1)};
+}
+
 Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
   YamlFile file = YamlFile::open(path);
   const YamlNode root = file.root();
@@ -251,12 +268,12 @@ Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
     read_version(version, scratch);
   }
   if (!listed) root.any_child("default_version").error("default_version is not among versions");
-  file.finish();
   const std::string wanted = asked.empty() ? preferred : asked;
+  spec.tables = tables_of(root, {head.name, wanted});
+  file.finish();
   const Version& version = choose_version(versions, head.name, wanted, loaded.warnings);
   read_version(version, spec);
   spec.name = fmt::format("{}-{}", head.name, wanted);
-  spec.tables = {head.name, wanted};
   const std::vector<Diagnostic> noted = file.warnings();
   loaded.warnings.insert(loaded.warnings.end(), noted.begin(), noted.end());
   return loaded;

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <system_error>
 
+#include "models/serving/router.hpp"
 #include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/model_config.hpp"
 #include "scenarios/loader/quantity.hpp"
@@ -82,7 +83,7 @@ std::vector<Entry> list_of_cards(const std::string& kind, const Catalogue& catal
 bool is_path(const std::string& name) {
   const auto ends = [&name](std::string_view tail) { return name.ends_with(tail); };
   return name.find('/') != std::string::npos || ends(".json") || ends(".csv") || ends(".gz") ||
-         ends(".yaml");
+         ends(".yaml") || ends(".jsonl");
 }
 
 std::string lower_case(std::string text) {
@@ -97,8 +98,14 @@ std::vector<Entry> Catalogue::list(const std::string& kind) const {
   std::vector<Entry> entries;
   if (kind == "models") {
     entries = list_models(folder);
-  } else if (kind == "hardware") {
-    entries = list_of_cards("node", *this);
+  } else if (kind == "hardware") {  // what a scenario's hardware block may name, and the GPUs
+    for (const char* card : {"node", "gpu", "cpu", "nic", "storage"}) {
+      for (Entry& entry : list_of_cards(card, *this)) {
+        entry.kind = card;
+        entries.push_back(std::move(entry));
+      }
+    }
+    return entries;  // by kind, each by name
   } else if (kind == "engines") {
     entries = list_of_cards("engine", *this);
   } else if (kind == "workloads") {
@@ -118,16 +125,21 @@ std::vector<Entry> Catalogue::list(const std::string& kind) const {
 }
 
 const std::vector<Named>& batching_policies() {
-  static const std::vector<Named> names = {
-      {"chunked_prefill", "each step decodes first and fills its token budget with prompt chunks"},
-      {"prefill_first", "waiting prompts run whole, and decoding waits for them"}};
+  static const std::vector<Named> names = [] {
+    std::vector<Named> list;
+    for (const auto& info : models::serving::kPolicies) list.push_back({info.name, info.summary});
+    return list;
+  }();
   return names;
 }
 
 const std::vector<Named>& routers() {
-  static const std::vector<Named> names = {
-      {"round_robin", "requests go to the replicas in turn"},
-      {"least_requests", "a request goes to the replica with the fewest unfinished ones"}};
+  static const std::vector<Named> names = [] {
+    std::vector<Named> list;
+    for (const auto& info : models::serving::router_policies())
+      list.push_back({info.name, info.summary});
+    return list;
+  }();
   return names;
 }
 
@@ -143,6 +155,7 @@ std::optional<fs::path> LoadContext::locate(const YamlNode& node, const std::str
   if (is_path(name)) {
     const fs::path path = base_of(node) / name;  // an absolute name replaces the folder
     if (fs::is_regular_file(path, code)) return path;
+    if (kind == "workloads" && fs::is_directory(path, code)) return path;  // a client pool
     // org/Model as on Hugging Face may well be in the catalogue.
     const std::string last = lower_case(name.substr(name.find_last_of('/') + 1));
     std::string advice;

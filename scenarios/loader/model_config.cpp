@@ -96,6 +96,8 @@ constexpr std::array kNotStructural = {"architectures",
                                        "id2label",
                                        "label2id",
                                        "problem_type",
+                                       "use_mrope",
+                                       "output_past",
                                        "n_ctx"};
 
 void attention_dimensions(JsonObject& c, ModelSpec& m) {
@@ -250,7 +252,11 @@ void qwen3_moe(JsonObject& c, ModelSpec& m) {
   sliding_window(c, m);
   const bool bias = c.boolean_or("attention_bias", false);
   m.attention.qkv_bias = m.attention.output_bias = bias;
-  m.attention.qk_norm = true;
+  m.attention.qk_norm = c.boolean_or("use_qk_norm", true);
+  if (c.boolean_or("qkv_bias", false)) m.attention.qkv_bias = true;
+  if (c.integer_or("shared_expert_intermediate_size", 0, kMaxWidth, 0) > 0)
+    c.error("shared_expert_intermediate_size",
+            "shared experts of their own width are not supported");
   c.use("intermediate_size");  // of dense layers, of which there are none
   require_value(c, "decoder_sparse_step", 1);
   if (const auto* dense = c.find("mlp_only_layers"); dense != nullptr && !dense->empty())

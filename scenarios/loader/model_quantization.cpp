@@ -49,7 +49,8 @@ std::optional<WeightFormat> group_format(const json& group) {
   const std::string type = text_of(*weights, "type");
   if (type == "float" && bits == 8)
     return text_of(*weights, "strategy") == "block" ? WeightFormat::fp8_block : WeightFormat::fp8;
-  if (type == "float" && bits == 4) return WeightFormat::nvfp4;
+  if (type == "float" && bits == 4)
+    return number_of(*weights, "group_size") == 32 ? WeightFormat::mxfp4 : WeightFormat::nvfp4;
   const auto inputs = group.find("input_activations");
   const bool weight_only = inputs == group.end() || inputs->is_null();
   return type == "int" && weight_only ? integer_bits(bits) : std::nullopt;
@@ -78,13 +79,27 @@ std::optional<WeightFormat> modelopt_format(const json& quant) {
   return algorithm.empty() ? compressed_format(quant) : std::nullopt;
 }
 
+// AMD Quark: {"global_quant_config": {"weight": {"dtype": "fp4", ...}}}.
+std::optional<WeightFormat> quark_format(const json& quant) {
+  const auto config = quant.find("global_quant_config");
+  if (config == quant.end() || !config->is_object()) return std::nullopt;
+  const auto weight = config->find("weight");
+  if (weight == config->end() || !weight->is_object()) return std::nullopt;
+  const std::string type = text_of(*weight, "dtype");
+  if (type == "fp4") return WeightFormat::mxfp4;
+  if (type == "fp8_e4m3") return WeightFormat::fp8;
+  return std::nullopt;
+}
+
 std::optional<WeightFormat> quantized_format(const json& quant, const std::string& method) {
   if (method == "fp8") return fp8_format(quant);
   if (method == "fbgemm_fp8") return WeightFormat::fp8;
   if (method == "mxfp4") return WeightFormat::mxfp4;
+  if (method == "quark") return quark_format(quant);
   if (method == "compressed-tensors") return compressed_format(quant);
   if (method == "modelopt" || method == "modelopt_fp4") return modelopt_format(quant);
-  if (method == "gptq" || method == "awq" || method == "gptq_marlin" || method == "awq_marlin")
+  if (method == "gptq" || method == "awq" || method == "gptq_marlin" || method == "awq_marlin" ||
+      method == "auto-round")
     return integer_bits(number_of(quant, "bits"));
   if (method == "bitsandbytes") {
     if (flag_of(quant, "load_in_4bit")) return WeightFormat::int4_wo;
@@ -113,7 +128,8 @@ WeightFormat checkpoint_format(JsonObject& config) {
   config.error(kKey, "quantisation '" + (method.empty() ? "(no quant_method)" : method) +
                          "' with these settings is not understood; known: fp8 (per tensor or "
                          "128x128 blocks), compressed-tensors (one weight scheme: fp8, nvfp4, int8 "
-                         "or int4 weight-only), modelopt (NVFP4, FP8), mxfp4, gptq, awq and "
+                         "or int4 weight-only), modelopt (NVFP4, FP8), mxfp4, quark (fp4, "
+                         "fp8_e4m3), gptq, awq, auto-round and "
                          "bitsandbytes of 4 or 8 bits");
   return plain;
 }

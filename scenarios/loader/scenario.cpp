@@ -59,6 +59,24 @@ void suggest_keys(YamlFile& file) {
   }
 }
 
+// A calibration file beside the product's. A GPU without tables is then looked up by its name.
+std::filesystem::path read_own_calibration(const YamlNode& root, const LoadContext& context,
+                                           models::hardware::GpuSpec& gpu) {
+  const auto name = root.optional<std::string>("calibration");
+  if (!name || name->empty()) return {};
+  const YamlNode node = root.any_child("calibration");
+  const std::filesystem::path file = context.base_of(node) / *name;
+  std::error_code status;
+  if (!std::filesystem::is_regular_file(file, status)) {
+    node.error(fmt::format("no such file: {}; write one with foretoken calibrate FILE... --out {}",
+                           file.lexically_normal().string(), *name));
+    return {};
+  }
+  context.hash(file);
+  if (gpu.tables.empty()) gpu.tables = gpu.name;
+  return file;
+}
+
 }  // namespace
 
 Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catalogue,
@@ -68,6 +86,7 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   const YamlNode root = yaml.root();
   Scenario scenario;
   scenario.file = file;
+  scenario.overrides = overrides;
   scenario.input_hashes[file.string()] = hash_text(yaml.text());
   const LoadContext context{yaml, catalogue, file.parent_path(), scenario.input_hashes};
 
@@ -76,12 +95,18 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   scenario.name = root.value_or<std::string>("name", file.stem().string());
   auto& serving = scenario.serving;
   serving.deployment = read_deployment(root, context);
+  scenario.calibration = read_own_calibration(root, context, serving.deployment.node.gpu);
+  read_pools(root, context, serving);
+  read_cluster(root, serving.cluster);
   serving.workload = read_workload(root, context);
   scenario.slo = read_slo(root);
   scenario.cost = read_cost(root, context, serving.deployment.node);
   serving.seed = root.value_or<std::uint64_t>("seed", 1);
+  serving.record_requests =
+      root.optional_choice<bool>("records", {{"all", true}, {"none", false}}).value_or(true);
   yaml.check_keys();  // a slip in a key is the cause, what it leads to is not worth a message
   check_deployment(root, context, serving.deployment);
+  check_pools(root, serving);
   check_workload(root, serving.workload, serving.deployment.model);
   yaml.finish();
   scenario.warnings = yaml.warnings();

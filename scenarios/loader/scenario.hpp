@@ -23,9 +23,11 @@ struct SloTerm {          // e.g. ttft.p99 <= 2s
 struct Scenario {
   std::string name;
   std::filesystem::path file;
+  std::vector<std::string> overrides;  // as given to load_scenario
   models::serving::ServingSpec serving;
   models::cost::CostSpec cost;
   std::vector<SloTerm> slo;
+  std::filesystem::path calibration;  // measurements of the user's own; empty = none
   std::vector<ResolvedValue> resolved;
   std::vector<sim::core::Diagnostic> warnings;
   std::map<std::string, std::string> input_hashes;  // file -> hash, for the manifest
@@ -39,6 +41,7 @@ class Catalogue {
   struct Entry {
     std::string name, summary;
     std::filesystem::path file;
+    std::string kind = {};  // of hardware: node, gpu, cpu, nic or storage
   };
   // kind: models, hardware, engines, policies, workloads
   [[nodiscard]] std::vector<Entry> list(const std::string& kind) const;

@@ -3,6 +3,7 @@
 // spec in a harmless state if it found any.
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,6 +69,22 @@ std::optional<T> load_card(const YamlNode& node, const std::string& name,
 }
 
 models::serving::DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context);
+// deployment.batching, on top of what the engine's card says.
+models::serving::BatchingSpec read_batching(const YamlNode& deployment, const LoadContext& context,
+                                            const models::serving::DeploymentSpec& spec);
+// Opens a batching policy of the user's own; throws InputError if it is not one.
+std::shared_ptr<const models::serving::PolicyPlugin> load_policy(
+    const std::filesystem::path& library);
+// One of deployment.prefill and deployment.decode; what it does not say is as in `common`.
+models::serving::DeploymentSpec read_pool(const YamlNode& node, const LoadContext& context,
+                                          const models::serving::DeploymentSpec& common);
+// Who is in service when: schedule, autoscale, age of the router's news.
+void read_service(const YamlNode& node, models::serving::DeploymentSpec& pool);
+// The pools of a deployment that does prompts and decodes apart, if it does.
+void read_pools(const YamlNode& root, const LoadContext& context,
+                models::serving::ServingSpec& serving);
+void read_cluster(const YamlNode& root, models::serving::ClusterSpec& cluster);
+void check_pools(const YamlNode& root, const models::serving::ServingSpec& serving);
 // Rules between the blocks: layout against model, GPUs against nodes.
 void check_deployment(const YamlNode& root, const LoadContext& context,
                       const models::serving::DeploymentSpec& deployment);

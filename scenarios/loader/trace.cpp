@@ -1,159 +1,66 @@
 #include "scenarios/loader/trace.hpp"
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <array>
-#include <charconv>
-#include <chrono>
-#include <cmath>
-#include <cstring>
 #include <limits>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <system_error>
 
-#include "sim/core/error.hpp"
+#include "scenarios/loader/line_reader.hpp"
+#include "scenarios/loader/trace_builder.hpp"
 
 namespace foretoken::scenarios::loader {
 namespace {
 
 using models::serving::TraceRequest;
-using sim::core::Diagnostic;
 using sim::core::InputError;
 
-constexpr std::size_t kMaxProblems = 20;  // listed; the rest are counted
-constexpr std::size_t kMaxLine = 4096;
-constexpr std::size_t kMaxRequests = 200'000'000;
-constexpr std::int32_t kMaxTokens = 100'000'000;
-
-// Lines of a plain or gzip file, without their end. A gzip file cut short or damaged throws.
-class LineReader {
- public:
-  explicit LineReader(const std::filesystem::path& file) : name_(file.string()) {
-    std::error_code code;
-    const auto status = std::filesystem::status(file, code);
-    if (!std::filesystem::exists(status)) fail("no such file");
-    if (std::filesystem::is_directory(status)) fail("is a folder, not a file");
-    stream_ = gzopen(file.c_str(), "rb");
-    if (stream_ == nullptr) fail("cannot be read");
-    gzbuffer(stream_, 1 << 17);
-  }
-  ~LineReader() {
-    if (stream_ != nullptr) gzclose(stream_);
-  }
-  LineReader(const LineReader&) = delete;
-  LineReader& operator=(const LineReader&) = delete;
-
-  // The view holds until the next call.
-  bool next(std::string_view& line) {
-    while (true) {
-      const std::string_view rest(buffer_.data() + begin_, end_ - begin_);
-      const std::size_t newline = rest.find('\n');
-      if (newline != std::string_view::npos || (at_end_ && !rest.empty())) {
-        const std::size_t length = std::min(newline, rest.size());
-        line = rest.substr(0, length);
-        if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-        begin_ += std::min(length + 1, rest.size());
-        ++line_number_;
-        return true;
-      }
-      if (at_end_) return false;
-      if (rest.size() > kMaxLine) fail("a line longer than 4096 characters: not a trace");
-      refill();
-    }
-  }
-  [[nodiscard]] int line_number() const { return line_number_; }
-
-  [[noreturn]] void fail(const std::string& message) const {
-    const int line = line_number_ > 0 ? line_number_ + 1 : 0;
-    throw InputError({Diagnostic{name_, line, line > 0 ? 1 : 0, message, {}, false}});
-  }
-
- private:
-  void refill() {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-    end_ -= begin_;
-    begin_ = 0;
-    const int got =
-        gzread(stream_, buffer_.data() + end_, static_cast<unsigned>(buffer_.size() - end_));
-    int status = Z_OK;
-    const char* const words = gzerror(stream_, &status);
-    if (status == Z_BUF_ERROR) fail("the gzip file is cut short; fetch it again");
-    if (got < 0 || status < 0) fail(fmt::format("the gzip file is damaged ({})", words));
-    end_ += static_cast<std::size_t>(got);
-    at_end_ = got == 0;
-  }
-
-  std::string name_;
-  gzFile stream_ = nullptr;
-  std::vector<char> buffer_ = std::vector<char>(1 << 17);
-  std::size_t begin_ = 0, end_ = 0;
-  bool at_end_ = false;
-  int line_number_ = 0;
+enum class Field : std::uint8_t {
+  date,
+  seconds,
+  input,
+  output,
+  tenant,
+  priority,
+  session,
+  deadline
 };
 
-// Unsigned decimal digits exactly filling `text`.
-std::optional<std::int64_t> digits(std::string_view text) {
-  std::int64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, value);
-  if (text.empty() || read.ec != std::errc{} || read.ptr != end) return std::nullopt;
-  return value;
-}
-
-// A date and time as seconds since 1970 and picoseconds, which do not fit one 64-bit count.
-struct Instant {
-  std::int64_t seconds = 0;
-  std::int64_t ps = 0;
+struct Column {
+  std::string_view name;
+  Field field;
+  std::string_view format;  // of files that have it; empty = says nothing
 };
 
-std::optional<Instant> parse_date_time(std::string_view text) {
-  if (text.size() < 19 || text[4] != '-' || text[7] != '-' ||
-      (text[10] != ' ' && text[10] != 'T') || text[13] != ':' || text[16] != ':') {
-    return std::nullopt;
-  }
-  const auto year = digits(text.substr(0, 4)), month = digits(text.substr(5, 2)),
-             day = digits(text.substr(8, 2)), hour = digits(text.substr(11, 2)),
-             minute = digits(text.substr(14, 2)), second = digits(text.substr(17, 2));
-  if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
-  const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(*year)),
-                                         std::chrono::month(static_cast<unsigned>(*month)),
-                                         std::chrono::day(static_cast<unsigned>(*day)));
-  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
-  Instant result;
-  const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  result.seconds = ((days * 24 + *hour) * 60 + *minute) * 60 + *second;
-  std::string_view rest = text.substr(19);
-  if (rest.empty()) return result;
-  if (rest[0] != '.' || rest.size() < 2 || rest.size() > 13) return std::nullopt;
-  const auto fraction = digits(rest.substr(1));
-  if (!fraction || *fraction < 0) return std::nullopt;
-  result.ps = *fraction;
-  for (std::size_t i = rest.size() - 1; i < 12; ++i) result.ps *= 10;
-  return result;
-}
-
-std::optional<Instant> parse_seconds(std::string_view text) {
-  double value = 0.0;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, value);
-  if (text.empty() || read.ec != std::errc{} || read.ptr != end || !(std::abs(value) < 1e12)) {
-    return std::nullopt;
-  }
-  Instant result;
-  result.seconds = static_cast<std::int64_t>(std::floor(value));
-  result.ps = std::llround((value - std::floor(value)) * 1e12);
-  return result;
-}
-
-struct Columns {
-  int time = -1, input = -1, output = -1, count = 0;
-  bool date_time = true;
+// Header names and what they hold.
+constexpr std::array kColumns = {
+    Column{"TIMESTAMP", Field::date, "Azure LLM inference"},
+    Column{"ContextTokens", Field::input, ""},
+    Column{"GeneratedTokens", Field::output, ""},
+    Column{"Timestamp", Field::seconds, "BurstGPT"},
+    Column{"Request tokens", Field::input, ""},
+    Column{"Response tokens", Field::output, ""},
+    Column{"arrived_at", Field::seconds, "Vidur"},
+    Column{"num_prefill_tokens", Field::input, "Vidur"},
+    Column{"num_decode_tokens", Field::output, ""},
+    Column{"arrival_s", Field::seconds, "plain CSV"},
+    Column{"input_tokens", Field::input, ""},
+    Column{"output_tokens", Field::output, ""},
+    Column{"tenant", Field::tenant, ""},
+    Column{"priority", Field::priority, ""},
+    Column{"session", Field::session, ""},
+    Column{"deadline_s", Field::deadline, ""},
 };
 
 constexpr std::size_t kMaxColumns = 32;
+constexpr std::size_t kFields = 8;
+
+struct Columns {
+  std::array<int, kFields> at{};  // by Field, -1 = not there
+  int count = 0;
+  std::string format;
+  Columns() { at.fill(-1); }
+  [[nodiscard]] int of(Field field) const { return at[static_cast<std::size_t>(field)]; }
+};
 
 std::size_t split(std::string_view line, std::array<std::string_view, kMaxColumns>& fields) {
   std::size_t count = 0;
@@ -171,123 +78,146 @@ std::optional<Columns> parse_header(std::string_view line) {
   std::array<std::string_view, kMaxColumns> fields;
   Columns columns;
   columns.count = static_cast<int>(split(line, fields));
-  for (int i = 0; i < columns.count; ++i) {
-    const std::string_view name = fields[static_cast<std::size_t>(i)];
-    if (name == "TIMESTAMP") columns.time = i;
-    if (name == "arrival_s") columns.time = i, columns.date_time = false;
-    if (name == "ContextTokens" || name == "input_tokens") columns.input = i;
-    if (name == "GeneratedTokens" || name == "output_tokens") columns.output = i;
-  }
-  if (columns.time < 0 || columns.input < 0 || columns.output < 0) return std::nullopt;
+  for (int i = 0; i < columns.count; ++i)
+    for (const Column& known : kColumns) {
+      if (known.name != fields[static_cast<std::size_t>(i)]) continue;
+      columns.at[static_cast<std::size_t>(known.field)] = i;
+      if (!known.format.empty()) columns.format = known.format;
+    }
+  if (columns.of(Field::input) < 0 || columns.of(Field::output) < 0) return std::nullopt;
+  const bool timed = columns.of(Field::date) >= 0 || columns.of(Field::seconds) >= 0;
+  if (!timed && columns.format != "Vidur") return std::nullopt;
   return columns;
 }
 
-class TraceParser {
+class CsvReader {
  public:
-  explicit TraceParser(const std::filesystem::path& file) : name_(file.string()), lines_(file) {}
+  explicit CsvReader(const std::filesystem::path& file) : lines_(file), builder_(file.string()) {}
 
-  std::shared_ptr<const std::vector<TraceRequest>> parse() {
-    std::string_view line;
-    if (!lines_.next(line)) lines_.fail("is empty");
-    const auto columns = parse_header(line);
+  Trace read() {
+    if (!lines_.next(line_)) lines_.fail("is empty");
+    const auto columns = parse_header(line_);
     if (!columns) {
-      problem(line, 1,
-              "unknown header; expected TIMESTAMP,ContextTokens,GeneratedTokens or "
-              "arrival_s,input_tokens,output_tokens");
-      throw InputError(problems_);
+      builder_.at(lines_.line_number(), line_);
+      builder_.problem(1,
+                       "unknown header; expected TIMESTAMP,ContextTokens,GeneratedTokens or "
+                       "arrival_s,input_tokens,output_tokens, or that of BurstGPT or Vidur");
+      return builder_.finish();
     }
-    while (lines_.next(line)) row(line, *columns);
-    if (count_ > kMaxProblems) {
-      problems_.push_back(
-          {name_, 0, 0, fmt::format("and {} more problems", count_ - kMaxProblems), {}, false});
-    }
-    if (requests_->empty() && problems_.empty()) {
-      problems_.push_back({name_, 0, 0, "holds no request, only a header", {}, false});
-    }
-    if (!problems_.empty()) throw InputError(problems_);
-    requests_->shrink_to_fit();
-    return requests_;
+    columns_ = *columns;
+    builder_.trace().format = columns_.format;
+    builder_.trace().timed = columns_.of(Field::date) >= 0 || columns_.of(Field::seconds) >= 0;
+    while (lines_.next(line_)) row();
+    return builder_.finish();
   }
 
  private:
-  void problem(std::string_view line, int column, const std::string& message) {
-    if (++count_ > kMaxProblems) return;
-    constexpr std::size_t kShown = 160;
-    std::string shown(line.substr(0, kShown));
-    for (char& c : shown) c = static_cast<unsigned char>(c) < 0x20 || (c & 0x80) != 0 ? '?' : c;
-    problems_.push_back({name_, lines_.line_number(), column, message, std::move(shown), false});
+  [[nodiscard]] std::string_view text(Field field) const {
+    const int at = columns_.of(field);
+    return at < 0 ? std::string_view() : fields_[static_cast<std::size_t>(at)];
+  }
+  [[nodiscard]] int column_of(std::string_view field) const {
+    return static_cast<int>(field.data() - line_.data()) + 1;
   }
 
-  static int column_of(std::string_view line, std::string_view field) {
-    return static_cast<int>(field.data() - line.data()) + 1;
-  }
-
-  void row(std::string_view line, const Columns& columns) {
-    std::array<std::string_view, kMaxColumns> fields;
-    const int count = static_cast<int>(split(line, fields));
-    if (count != columns.count) {
-      return problem(line, 1,
-                     fmt::format("{} field{} where the header has {}; is the file cut short?",
-                                 count, count == 1 ? "" : "s", columns.count));
+  void row() {
+    builder_.at(lines_.line_number(), line_);
+    const int count = static_cast<int>(split(line_, fields_));
+    if (count != columns_.count) {
+      return builder_.problem(1, fmt::format("{} field{} where the header has {}; is the file cut "
+                                             "short?",
+                                             count, count == 1 ? "" : "s", columns_.count));
     }
-    const std::string_view time = fields[static_cast<std::size_t>(columns.time)];
-    const auto instant = columns.date_time ? parse_date_time(time) : parse_seconds(time);
-    if (!instant) {
-      return problem(line, column_of(line, time),
-                     fmt::format("'{}' is no time; expected {}", time,
-                                 columns.date_time ? "2023-11-16 18:15:46.6805900" : "seconds"));
+    const bool date = columns_.of(Field::date) >= 0;
+    const std::string_view time = text(date ? Field::date : Field::seconds);
+    std::optional<Instant> instant;
+    if (builder_.trace().timed) {
+      instant = date ? parse_date_time(time) : parse_seconds(time);
+      if (!instant)
+        return builder_.problem(column_of(time),
+                                fmt::format("'{}' is no time; expected {}", time,
+                                            date ? "2023-11-16 18:15:46.6805900" : "seconds"));
     }
-    const auto input = tokens(line, fields[static_cast<std::size_t>(columns.input)], "input");
-    const auto output = tokens(line, fields[static_cast<std::size_t>(columns.output)], "output");
-    if (!input || !output) return;
-    add(line, time, *instant, *input, *output);
-  }
-
-  std::optional<std::int32_t> tokens(std::string_view line, std::string_view field,
-                                     std::string_view what) {
-    const auto value = digits(field);
-    if (!value) {
-      problem(line, column_of(line, field),
-              fmt::format("{} length '{}' is not a whole number of tokens", what, field));
-    } else if (*value < 1 || *value > kMaxTokens) {
-      problem(line, column_of(line, field),
-              fmt::format("{} length {} is outside 1 .. {}", what, *value, kMaxTokens));
+    if (columns_.format == "BurstGPT" && text(Field::output) == "0") return builder_.left_out();
+    const auto input = tokens(Field::input, "input"), output = tokens(Field::output, "output");
+    TraceRequest request;
+    if (!input || !output || !attributes(request)) return;
+    request.input_tokens = *input;
+    request.output_tokens = *output;
+    if (instant) {
+      builder_.add(request, *instant, column_of(time));
     } else {
-      return static_cast<std::int32_t>(*value);
+      builder_.add(request);
     }
+  }
+
+  std::optional<std::int32_t> tokens(Field which, std::string_view what) {
+    const std::string_view field = text(which);
+    auto value = digits(field);
+    if (!value && field.ends_with(".0")) value = digits(field.substr(0, field.size() - 2));
+    if (value) return builder_.length(*value, column_of(field), what);
+    builder_.problem(column_of(field),
+                     fmt::format("{} length '{}' is not a whole number of tokens", what, field));
     return std::nullopt;
   }
 
-  void add(std::string_view line, std::string_view time, const Instant& instant, std::int32_t input,
-           std::int32_t output) {
-    if (requests_->empty()) first_ = instant;
-    const std::int64_t seconds = instant.seconds - first_.seconds;
-    constexpr std::int64_t kLongest = 9'000'000;  // simulated time reaches 106 days
-    if (seconds > kLongest) {
-      return problem(line, column_of(line, time), "more than 104 days after the first request");
+  bool attributes(TraceRequest& request) {
+    const auto number = [&](Field which, std::string_view what, std::int32_t& out) {
+      const std::string_view field = text(which);
+      if (field.empty()) return true;
+      const auto value = digits(field);
+      if (value && *value <= std::numeric_limits<std::int32_t>::max() && *value >= 0) {
+        out = static_cast<std::int32_t>(*value);
+        return true;
+      }
+      builder_.problem(column_of(field), fmt::format("{} '{}' is not a whole number", what, field));
+      return false;
+    };
+    if (!number(Field::tenant, "tenant", request.tenant) ||
+        !number(Field::priority, "priority", request.priority) ||
+        !number(Field::session, "session", request.session))
+      return false;
+    const std::string_view field = text(Field::deadline);
+    if (field.empty()) return true;
+    const auto deadline = parse_seconds(field);
+    constexpr std::int64_t kLongest = 9'000'000;
+    if (!deadline || deadline->seconds < 0 || deadline->seconds > kLongest) {
+      builder_.problem(column_of(field),
+                       fmt::format("'{}' is no number of seconds after the arrival", field));
+      return false;
     }
-    if (seconds < 0 || seconds * 1'000'000'000'000 + instant.ps - first_.ps < last_ps_) {
-      return problem(line, column_of(line, time), "earlier than the row before; sort the trace");
-    }
-    if (requests_->size() >= kMaxRequests) lines_.fail("more requests than fit in memory");
-    last_ps_ = seconds * 1'000'000'000'000 + instant.ps - first_.ps;
-    requests_->push_back({last_ps_, input, output});
+    request.deadline_ps = deadline->seconds * 1'000'000'000'000 + deadline->ps;
+    return true;
   }
 
-  std::string name_;
   LineReader lines_;
-  std::shared_ptr<std::vector<TraceRequest>> requests_ =
-      std::make_shared<std::vector<TraceRequest>>();
-  std::vector<Diagnostic> problems_;
-  std::size_t count_ = 0;
-  Instant first_;
-  std::int64_t last_ps_ = 0;
+  TraceBuilder builder_;
+  Columns columns_;
+  std::string_view line_;
+  std::array<std::string_view, kMaxColumns> fields_;
 };
 
 }  // namespace
 
+Trace read_trace_file(const std::filesystem::path& file) {
+  std::string name = file.filename().string();
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  if (name.ends_with(".jsonl")) return read_json_lines(file);
+  if (name.ends_with(".json")) return read_bench_json(file);
+  return CsvReader(file).read();
+}
+
 std::shared_ptr<const std::vector<TraceRequest>> read_trace(const std::filesystem::path& file) {
-  return TraceParser(file).parse();
+  const Trace trace = read_trace_file(file);
+  if (!trace.timed)
+    throw InputError({{file.string(),
+                       0,
+                       0,
+                       "holds lengths only, no arrival times: name it under workload.lengths, with "
+                       "arrivals such as poisson: 5/s",
+                       {},
+                       false}});
+  return trace.requests;
 }
 
 }  // namespace foretoken::scenarios::loader

@@ -1,6 +1,10 @@
 #include "sim/core/random.hpp"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#else
 #include <Random123/philox.h>
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -87,26 +91,118 @@ double standard_normal(Random& random) {
 
 }  // namespace
 
-// Key: the run's seed. Counter: block number, entity, purpose: streams can never overlap. Two
+// Key: the run's seed. Counter: block number, entity, purpose: streams can never overlap. Several
 // blocks at a time, since the rounds of one wait for each other.
+#if defined(__SSE2__)
+
+namespace {
+
+// Multipliers and steps of the key, from the paper.
+constexpr std::int64_t kM0 = 0xD2511F53, kM1 = 0xCD9E8D57;
+constexpr std::int64_t kW0 = 0x9E3779B9, kW1 = 0xBB67AE85;
+
+// Two blocks side by side: each 64-bit lane holds one 32-bit word, and what is above it is ignored.
+struct TwoBlocks {
+  __m128i c0, c1, c2, c3;
+
+  void round(__m128i k0, __m128i k1) {
+    const __m128i p0 = _mm_mul_epu32(c0, _mm_set1_epi64x(kM0));
+    const __m128i p1 = _mm_mul_epu32(c2, _mm_set1_epi64x(kM1));
+    c0 = _mm_xor_si128(_mm_xor_si128(_mm_srli_epi64(p1, 32), c1), k0);
+    c2 = _mm_xor_si128(_mm_xor_si128(_mm_srli_epi64(p0, 32), c3), k1);
+    c1 = p1;
+    c3 = p0;
+  }
+  // Words of block 0, then of block 1.
+  void store(std::uint64_t* words) const {
+    const __m128i low = _mm_set1_epi64x(0xFFFFFFFF);
+    const __m128i first = _mm_or_si128(_mm_and_si128(c0, low), _mm_slli_epi64(c1, 32));
+    const __m128i second = _mm_or_si128(_mm_and_si128(c2, low), _mm_slli_epi64(c3, 32));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(words), _mm_unpacklo_epi64(first, second));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(words + 2), _mm_unpackhi_epi64(first, second));
+  }
+};
+
+constexpr std::int64_t as_signed(std::uint64_t x) { return static_cast<std::int64_t>(x); }
+
+// The same with four blocks side by side, on machines that have it: half the instructions.
+[[gnu::target("avx2")]] void four_blocks(std::uint64_t seed, std::uint64_t block,
+                                         std::uint32_t entity, std::uint32_t purpose,
+                                         std::uint64_t* words) {
+  __m256i c0 =
+      _mm256_add_epi64(_mm256_set1_epi64x(as_signed(block)), _mm256_set_epi64x(3, 2, 1, 0));
+  __m256i c1 = _mm256_srli_epi64(c0, 32);
+  __m256i c2 = _mm256_set1_epi64x(entity);
+  __m256i c3 = _mm256_set1_epi64x(purpose);
+  __m256i k0 = _mm256_set1_epi64x(as_signed(seed));
+  __m256i k1 = _mm256_set1_epi64x(as_signed(seed >> 32));
+  for (int round = 0; round < 10; ++round) {
+    const __m256i p0 = _mm256_mul_epu32(c0, _mm256_set1_epi64x(kM0));
+    const __m256i p1 = _mm256_mul_epu32(c2, _mm256_set1_epi64x(kM1));
+    c0 = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(p1, 32), c1), k0);
+    c2 = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(p0, 32), c3), k1);
+    c1 = p1;
+    c3 = p0;
+    k0 = _mm256_add_epi32(k0, _mm256_set1_epi64x(kW0));
+    k1 = _mm256_add_epi32(k1, _mm256_set1_epi64x(kW1));
+  }
+  const __m256i low = _mm256_set1_epi64x(0xFFFFFFFF);
+  const __m256i first = _mm256_or_si256(_mm256_and_si256(c0, low), _mm256_slli_epi64(c1, 32));
+  const __m256i second = _mm256_or_si256(_mm256_and_si256(c2, low), _mm256_slli_epi64(c3, 32));
+  const __m256i even = _mm256_unpacklo_epi64(first, second);  // blocks 0 and 2
+  const __m256i odd = _mm256_unpackhi_epi64(first, second);   // blocks 1 and 3
+  auto* const out = reinterpret_cast<__m256i*>(words);
+  _mm256_storeu_si256(out, _mm256_permute2x128_si256(even, odd, 0x20));
+  _mm256_storeu_si256(out + 1, _mm256_permute2x128_si256(even, odd, 0x31));
+}
+
+const bool kWide = __builtin_cpu_supports("avx2") > 0;
+
+__m128i in_both(std::uint64_t value) { return _mm_set1_epi64x(as_signed(value)); }
+
+}  // namespace
+
+void Random::refill() {
+  static_assert(kWords == 8);
+  block_ += 4;
+  used_ = 0;
+  if (kWide) return four_blocks(seed_, block_ - 4, entity_, purpose_, words_.data());
+  const auto counter = [this](std::uint64_t block) {
+    const __m128i b = _mm_add_epi64(in_both(block), _mm_set_epi64x(1, 0));
+    return TwoBlocks{b, _mm_srli_epi64(b, 32), in_both(entity_), in_both(purpose_)};
+  };
+  TwoBlocks a = counter(block_ - 4);
+  TwoBlocks b = counter(block_ - 2);
+  __m128i k0 = in_both(seed_);  // key words wrap in the lower half of a lane
+  __m128i k1 = in_both(seed_ >> 32);
+  for (int round = 0; round < 10; ++round) {
+    a.round(k0, k1);
+    b.round(k0, k1);
+    k0 = _mm_add_epi32(k0, _mm_set1_epi64x(kW0));
+    k1 = _mm_add_epi32(k1, _mm_set1_epi64x(kW1));
+  }
+  a.store(words_.data());
+  b.store(words_.data() + 4);
+}
+
+#else
+
 void Random::refill() {
   using Philox = r123::Philox4x32_R<10>;
   const Philox::key_type key{
       {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
-  Philox::ctr_type out[2];
-  for (std::uint64_t i = 0; i < 2; ++i) {
-    const std::uint64_t block = block_ + i;
-    const Philox::ctr_type counter{{static_cast<std::uint32_t>(block),
-                                    static_cast<std::uint32_t>(block >> 32), entity_, purpose_}};
-    out[i] = Philox()(counter, key);
+  for (std::size_t i = 0; i < kWords; i += 2) {
+    const Philox::ctr_type counter{{static_cast<std::uint32_t>(block_),
+                                    static_cast<std::uint32_t>(block_ >> 32), entity_, purpose_}};
+    const Philox::ctr_type o = Philox()(counter, key);
+    words_[i] = (std::uint64_t{o[1]} << 32) | o[0];
+    words_[i + 1] = (std::uint64_t{o[3]} << 32) | o[2];
+    ++block_;
   }
-  for (std::size_t i = 0; i < kWords; ++i) {
-    const Philox::ctr_type& o = out[i / 2];
-    words_[i] = (std::uint64_t{o[2 * (i % 2) + 1]} << 32) | o[2 * (i % 2)];
-  }
-  block_ += 2;
   used_ = 0;
 }
+
+#endif
 
 std::int64_t Random::integer(std::int64_t low, std::int64_t high) {
   require(low <= high, "a random integer was asked for from an empty range");

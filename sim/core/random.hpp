@@ -48,7 +48,7 @@ class Random {
   double lognormal(double mu, double sigma);   // exp of a normal; median exp(mu)
 
  private:
-  static constexpr std::uint32_t kWords = 4;
+  static constexpr std::uint32_t kWords = 8;
 
   void refill();
 

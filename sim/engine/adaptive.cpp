@@ -8,11 +8,12 @@ namespace {
 
 using Clock = WindowLoop::Clock;
 
-constexpr double kPhase = 4e-3;    // seconds between decisions
-constexpr double kTrial = 0.4e-3;  // seconds given to the mode that is not in use
-constexpr int kFirstStay = 4;      // phases before the other mode is tried again, doubling
-constexpr int kLongestStay = 64;
-constexpr double kClearly = 1.05;  // faster by so much to be worth a change
+constexpr double kPhase = 4e-3;       // seconds between looks at the clock
+constexpr double kTrial = 0.4e-3;     // seconds given to the mode that is not in use
+constexpr double kFirstStay = 16e-3;  // before the other mode is tried again, doubling
+constexpr double kLongestStay = 64e-3;
+constexpr double kStayPerTrial = 16.0;  // a trial takes a window at least, which may be long
+constexpr double kClearly = 1.1;        // windows must be so much faster to be worth the threads
 constexpr double kFirstRate = 2e6;
 
 }  // namespace
@@ -43,32 +44,39 @@ Progress AdaptiveLoop::phase(bool windows, std::uint64_t until, double seconds) 
     progress = turns_.run(until, budget);
     if (progress == Progress::limit_hit) limit_ = turns_.limit();
   }
-  const double took = std::chrono::duration<double>(Clock::now() - begin).count();
-  if (!windows) tally_.sequential_s += took;
-  (windows ? window_mode_ : turn_mode_).observe(static_cast<double>(tally_.events - before), took);
+  took_ = std::chrono::duration<double>(Clock::now() - begin).count();
+  if (!windows) tally_.sequential_s += took_;
+  (windows ? window_mode_ : turn_mode_).observe(static_cast<double>(tally_.events - before), took_);
   return progress;
 }
 
+// Both modes once. The threads start in the first windows, which therefore do not count.
+Progress AdaptiveLoop::first_look(std::uint64_t until) {
+  Progress progress = phase(false, until, 2 * kTrial);
+  if (progress == Progress::budget_spent) progress = phase(true, until, kTrial);
+  window_mode_ = {};
+  if (progress == Progress::budget_spent) progress = phase(true, until, kTrial);
+  return progress;
+}
+
+bool AdaptiveLoop::windows_pay() const { return window_mode_.rate > kClearly * turn_mode_.rate; }
+
 Progress AdaptiveLoop::run(std::uint64_t until) {
-  bool windows = false;
-  int stay = kFirstStay;
-  for (;;) {
-    for (int i = 0; i < stay; ++i) {
-      const Progress progress = phase(windows, until, kPhase);
+  Progress progress = first_look(until);
+  bool windows = windows_pay();
+  double stay = kFirstStay;
+  double trial = took_;
+  while (progress == Progress::budget_spent) {
+    for (double stayed = 0.0; stayed < std::max(stay, kStayPerTrial * trial); stayed += took_) {
+      progress = phase(windows, until, kPhase);
       if (progress != Progress::budget_spent) return progress;
-      if (window_mode_.rate == 0.0) break;  // try windows soon after the start
     }
-    const Progress progress = phase(!windows, until, kTrial);
-    if (progress != Progress::budget_spent) return progress;
-    const double used = (windows ? window_mode_ : turn_mode_).rate;
-    const double tried = (windows ? turn_mode_ : window_mode_).rate;
-    if (tried > kClearly * used) {
-      windows = !windows;
-      stay = kFirstStay;
-    } else {
-      stay = std::min(2 * stay, kLongestStay);
-    }
+    progress = phase(!windows, until, kTrial);
+    trial = took_;
+    stay = windows == windows_pay() ? std::min(2 * stay, kLongestStay) : kFirstStay;
+    windows = windows_pay();
   }
+  return progress;
 }
 
 }  // namespace foretoken::sim::engine

@@ -23,12 +23,15 @@ class AdaptiveLoop {
   };
 
   Progress phase(bool windows, std::uint64_t until, double seconds);
+  Progress first_look(std::uint64_t until);
+  [[nodiscard]] bool windows_pay() const;
 
   Tally& tally_;
   SequentialLoop turns_;
   WindowLoop windows_;
   Mode turn_mode_;
   Mode window_mode_;
+  double took_ = 0.0;  // seconds of the last phase
   StopReason limit_ = StopReason::drained;
 };
 

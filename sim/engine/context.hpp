@@ -29,20 +29,55 @@ struct Message {
   Key key;
   std::uint32_t target = 0;  // index inside the receiving partition
   std::uint32_t kind = 0;
-  Payload payload;
+  std::uint32_t payload = 0;  // its place in the mailbox's payloads plus one; zero: none
 };
 
 // Messages of one sending thread to one partition; a cache line of its own, since the threads that
 // empty neighbouring mailboxes differ.
 struct alignas(64) Mailbox {
   std::vector<Message> messages;
+  std::vector<Payload> payloads;
+
+  void add(const Key& key, std::uint32_t target, std::uint32_t kind, const Payload& payload) {
+    std::uint32_t place = 0;
+    if (!payload.empty()) {
+      payloads.push_back(payload);
+      place = static_cast<std::uint32_t>(payloads.size());
+    }
+    messages.push_back(Message{key, target, kind, place});
+  }
+  [[nodiscard]] const Payload& payload_of(const Message& message) const {
+    static constexpr Payload kNone;
+    return message.payload == 0 ? kNone : payloads[message.payload - 1];
+  }
+  [[nodiscard]] Span memory() const {
+    return span(messages.data(), messages.size() * sizeof(Message));
+  }
+  void clear() {
+    messages.clear();
+    payloads.clear();
+  }
 };
 
 // The mailboxes one thread writes to, one a partition.
-struct Outbox {
+struct alignas(64) Outbox {
   std::vector<Mailbox> to;
   std::vector<std::uint64_t> earliest;  // time of the first message in each, kNever when empty
   std::vector<std::uint32_t> changed;   // partitions whose earliest message moved forward
+
+  void add(std::uint32_t partition, const Key& key, std::uint32_t target, std::uint32_t kind,
+           const Payload& payload) {
+    Mailbox& box = to[partition];
+    std::uint64_t& first = earliest[partition];
+    // What lies there has been read. The reader leaves it: a mailbox that both write to would
+    // wander between two caches.
+    if (first == EventQueue::kNever) box.clear();
+    box.add(key, target, kind, payload);
+    if (key.time < first) {
+      first = key.time;
+      changed.push_back(partition);
+    }
+  }
 };
 
 class Context {
@@ -131,12 +166,7 @@ class Context {
   }
 
   void post(Address to, const Key& key, std::uint32_t kind, const Payload& payload) {
-    outbox_->to[to.partition].messages.push_back(Message{key, to.local, kind, payload});
-    std::uint64_t& earliest = outbox_->earliest[to.partition];
-    if (key.time < earliest) {
-      earliest = key.time;
-      outbox_->changed.push_back(to.partition);
-    }
+    outbox_->add(to.partition, key, to.local, kind, payload);
     // An answer may come back after one more lookahead; only the sequential loop runs that far.
     if (key.time + reply_ < limit_) limit_ = key.time + reply_;
   }

@@ -1,9 +1,12 @@
 #pragma once
-// The pending events of one partition: an implicit 4-ary heap of 24-byte entries {key, slot} over
-// a slab of 64-byte slots that hold the payloads. Cancelling marks the slot; the entry leaves the
-// heap when it reaches the top or when more than half of the entries are dead.
+// The pending events of one partition: an implicit 4-ary heap of 24-byte entries, an 8-byte slot
+// for each that says whether it is still wanted, and a payload only where there is one. So a turn's
+// worth of events fits the cache. Cancelling marks the slot; the entry leaves the heap when it
+// reaches the top or when more than half of the entries are dead.
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <new>
 #include <vector>
 
 #include "sim/engine/event.hpp"
@@ -33,31 +36,75 @@ struct Key {
   }
 };
 
+// Lets a vector begin on a cache line.
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t kLine{64};
+  LineAllocator() = default;
+  template <class U>
+  explicit LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kLine)); }
+  void deallocate(T* p, std::size_t) { ::operator delete(p, kLine); }
+  friend bool operator==(const LineAllocator&, const LineAllocator&) { return true; }
+};
+
+struct Span {
+  const char* begin = nullptr;
+  const char* end = nullptr;
+};
+inline Span span(const void* first, std::size_t bytes) {
+  const char* const begin = static_cast<const char*>(first);
+  return {begin, begin + bytes};
+}
+
+// Fetches memory of what runs next into the second-level cache, one line for each event that runs
+// meanwhile: turns are short, and without this every one would begin with a cold queue.
+class FetchAhead {
+ public:
+  FetchAhead() = default;
+  void add(Span memory) {
+    if (count_ < spans_.size()) spans_[count_++] = memory;
+  }
+  void step() {
+    if (at_ >= end_) {
+      if (next_ == count_) return;
+      at_ = spans_[next_].begin;
+      end_ = spans_[next_++].end;
+    }
+    __builtin_prefetch(at_, 0, 2);
+    at_ += 64;
+  }
+
+ private:
+  const char* at_ = nullptr;
+  const char* end_ = nullptr;
+  std::size_t next_ = 0;
+  std::size_t count_ = 0;
+  std::array<Span, 4> spans_;
+};
+
 class EventQueue {
  public:
   static constexpr std::uint64_t kNever = UINT64_MAX;
 
-  enum class State : std::uint32_t { free, live, cancelled };
+  EventQueue() : heap_(kRoot) {}
 
-  // One pending event; `target` is the index of the receiver inside the partition.
-  struct alignas(64) Slot {
-    Payload payload;
-    std::uint32_t target = 0;
-    std::uint32_t kind = 0;
-    std::uint32_t generation = 0;
-    State state = State::free;
-  };
-
+  // `target` is the index of the receiver inside the partition.
   EventHandle push(const Key& key, std::uint32_t target, std::uint32_t kind,
                    const Payload& payload) {
-    const std::uint32_t slot = take_slot();
-    Slot& s = slots_[slot];
-    s.payload = payload;
-    s.target = target;
-    s.kind = kind;
-    s.state = State::live;
-    insert(Entry{key, slot});
-    return EventHandle{slot, s.generation};
+    if (hole_) {
+      hole_ = false;
+      const std::uint32_t slot = heap_[kRoot].slot;
+      const std::uint32_t generation = occupy(slot, kind, payload);
+      sift_from_root(key.time, key.order, slot, target);
+      return EventHandle{slot, generation, target};
+    }
+    if (end_ == heap_.size()) grow();
+    const std::uint32_t slot = heap_[end_].slot;
+    const std::uint32_t generation = occupy(slot, kind, payload);
+    sift_up(end_++, Entry{key, slot, target});
+    return EventHandle{slot, generation, target};
   }
 
   // False if the event already ran, was cancelled, or belongs to another process.
@@ -66,72 +113,79 @@ class EventQueue {
   // Time of the earliest live event, kNever if there is none.
   [[nodiscard]] std::uint64_t next_time() {
     settle();
-    return heap_.empty() ? kNever : heap_[0].key.time;
+    return end_ == kRoot ? kNever : heap_[kRoot].key.time;
   }
   // Valid after next_time() said there is one, until the queue changes.
-  [[nodiscard]] const Key& top_key() const { return heap_[0].key; }
-  [[nodiscard]] const Slot& top_slot() const { return slots_[heap_[0].slot]; }
+  [[nodiscard]] const Key& top_key() const { return heap_[kRoot].key; }
+  [[nodiscard]] std::uint32_t top_target() const { return heap_[kRoot].target; }
+  [[nodiscard]] std::uint32_t top_kind() const { return slots_[heap_[kRoot].slot].kind; }
+  // Null if the event has none.
+  [[nodiscard]] const Payload* top_payload() const {
+    const std::uint32_t slot = heap_[kRoot].slot;
+    return (slots_[slot].stamp & kLoaded) != 0 ? &payloads_[slot] : nullptr;
+  }
   // Leaves a hole at the root: the next push, which usually follows, fills it with one sift.
   void pop() {
-    free_slot(heap_[0].slot);
+    release(heap_[kRoot].slot);
     hole_ = true;
   }
 
-  [[nodiscard]] std::size_t size() const { return heap_.size() - (hole_ ? 1 : 0) - dead_; }
+  [[nodiscard]] std::size_t size() const { return end_ - kRoot - (hole_ ? 1 : 0) - dead_; }
   [[nodiscard]] std::size_t bytes() const {
     return heap_.capacity() * sizeof(Entry) + slots_.capacity() * sizeof(Slot) +
-           free_.capacity() * sizeof(std::uint32_t);
+           payloads_.capacity() * sizeof(Payload);
   }
 
-  // Brings the heap, if it is small, into the cache before many events are run.
-  void prefetch() const {
-    const std::size_t lines = std::min(heap_.size() * sizeof(Entry), kPrefetchBytes) / 64;
-    const char* const first = reinterpret_cast<const char*>(heap_.data());
-    for (std::size_t i = 0; i <= lines; ++i) __builtin_prefetch(first + 64 * i);
-  }
-  // The slot that the push after `ahead` others will take.
-  void prefetch_slot(std::size_t ahead) const {
-    if (ahead < free_.size()) {
-      __builtin_prefetch(&slots_[free_[free_.size() - 1 - ahead]], 1);
-    }
+  // Memory that the next events will touch, to be fetched ahead.
+  [[nodiscard]] Span heap_memory() const { return span(heap_.data(), end_ * sizeof(Entry)); }
+  [[nodiscard]] Span slot_memory() const {
+    return span(slots_.data(), slots_.size() * sizeof(Slot));
   }
 
  private:
-  static constexpr std::size_t kPrefetchBytes = std::size_t{32} << 10;
+  // Where the root lies: then the four children of any entry share two cache lines.
+  static constexpr std::size_t kRoot = 3;
+  static constexpr std::size_t children_of(std::size_t at) { return 4 * (at - kRoot + 1); }
+  static constexpr std::size_t parent_of(std::size_t at) { return at / 4 + kRoot - 1; }
+
+  // A slot's stamp: generation 29 bits, then these.
+  static constexpr std::uint32_t kLive = 1;
+  static constexpr std::uint32_t kCancelled = 2;
+  static constexpr std::uint32_t kLoaded = 4;  // has a payload
+  static constexpr std::uint32_t kFlags = 7;
 
   struct Entry {
     Key key;
-    std::uint32_t slot;
+    std::uint32_t slot = 0;  // of what lies behind the heap's end: a free one
+    std::uint32_t target = 0;
+  };
+  struct Slot {
+    std::uint32_t stamp = 0;
+    std::uint32_t kind = 0;
   };
 
-  std::uint32_t take_slot() {
-    if (free_.empty()) return grow();
-    const std::uint32_t slot = free_.back();
-    free_.pop_back();
-    return slot;
-  }
-  void free_slot(std::uint32_t slot) {
+  std::uint32_t occupy(std::uint32_t slot, std::uint32_t kind, const Payload& payload) {
     Slot& s = slots_[slot];
-    ++s.generation;
-    s.state = State::free;
-    free_.push_back(slot);
-  }
-  std::uint32_t grow();
-
-  void insert(const Entry& entry) {
-    if (hole_) {
-      hole_ = false;
-      sift_from_root(entry);
-      return;
+    s.kind = kind;
+    s.stamp |= kLive;
+    if (!payload.empty()) {
+      s.stamp |= kLoaded;
+      if (slot >= payloads_.size()) grow_payloads();
+      payloads_[slot] = payload;
     }
-    heap_.push_back(entry);
-    sift_up(heap_.size() - 1, entry);
+    return s.stamp & ~kFlags;
   }
+  void release(std::uint32_t slot) {
+    Slot& s = slots_[slot];
+    s.stamp = (s.stamp | kFlags) + 1;
+  }
+  void grow();
+  void grow_payloads();
 
   void sift_up(std::size_t at, const Entry& entry) {
     Entry* const h = heap_.data();
-    while (at > 0) {
-      const std::size_t parent = (at - 1) / 4;
+    while (at > kRoot) {
+      const std::size_t parent = parent_of(at);
       if (!(entry.key < h[parent].key)) break;
       h[at] = h[parent];
       at = parent;
@@ -139,50 +193,29 @@ class EventQueue {
     h[at] = entry;
   }
 
-  // The hole sinks to a leaf along the smallest children, then the entry rises: the entry is
-  // nearly always late, so this saves a compare and an unpredictable branch a level.
-  void sift_from_root(const Entry& entry) {
-    Entry* const h = heap_.data();
-    const std::size_t n = heap_.size();
-    std::size_t at = 0;
-    std::size_t child = 1;
-    while (child + 4 <= n) {
-      // Selected by arithmetic: which child is smallest is a coin flip to a branch predictor.
-      const std::size_t left = child + (h[child + 1].key < h[child].key ? 1U : 0U);
-      const std::size_t right = child + 2 + (h[child + 3].key < h[child + 2].key ? 1U : 0U);
-      const std::size_t mask = std::size_t{0} - (h[right].key < h[left].key ? 1U : 0U);
-      const std::size_t best = left ^ ((left ^ right) & mask);
-      h[at] = h[best];
-      // What now sits just below the root runs within a few events: fetch its payload.
-      if (at - 1 < 4) __builtin_prefetch(&slots_[h[at].slot]);
-      at = best;
-      child = 4 * at + 1;
-    }
-    if (child < n) {
-      std::size_t best = child;
-      for (std::size_t i = child + 1; i < n; ++i) best = h[i].key < h[best].key ? i : best;
-      h[at] = h[best];
-      at = best;
-    }
-    sift_up(at, entry);
-  }
+  // Puts an entry into the hole at the root.
+  void sift_from_root(std::uint64_t time, std::uint64_t order, std::uint32_t slot,
+                      std::uint32_t target);
 
   void settle() {
     if (hole_) fill_hole();
     if (dead_ != 0) drop_dead_top();
   }
+  // The root's slot, already released, becomes the first free one.
   void fill_hole() {
     hole_ = false;
-    const Entry last = heap_.back();
-    heap_.pop_back();
-    if (!heap_.empty()) sift_from_root(last);
+    const std::uint32_t slot = heap_[kRoot].slot;
+    const Entry last = heap_[--end_];
+    if (end_ > kRoot) sift_from_root(last.key.time, last.key.order, last.slot, last.target);
+    heap_[end_].slot = slot;
   }
   void drop_dead_top();
   void compact();
 
-  std::vector<Entry> heap_;
+  std::vector<Entry, LineAllocator<Entry>> heap_;  // [kRoot, end_), then the free slots
+  std::size_t end_ = kRoot;
   std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_;  // a stack beside the slab: no chain of cache misses
+  std::vector<Payload> payloads_;  // by slot; empty while no event has had one
   bool hole_ = false;
   std::size_t dead_ = 0;
 };

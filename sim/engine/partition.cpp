@@ -12,6 +12,8 @@ namespace {
 // With more processes than this, reading every promise after each turn costs more than it gives.
 constexpr std::size_t kMostPromises = 64;
 
+constexpr Payload kNone;
+
 std::uint64_t mixed(std::uint64_t x) {  // finaliser of SplitMix64
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
@@ -56,15 +58,14 @@ void Partition::start(std::uint32_t local, Outbox& outbox) {
 }
 
 void Partition::drain(Mailbox& box) {
-  queue_.prefetch();
   if (shuffle_ != 0) shuffle(box.messages);
-  constexpr std::size_t kAhead = 6;
-  for (const Message& m : box.messages) {
-    queue_.prefetch_slot(kAhead);
-    queue_.push(m.key, m.target, m.kind, m.payload);
-  }
+  for (const Message& m : box.messages) queue_.push(m.key, m.target, m.kind, box.payload_of(m));
   foreign_pending_ += static_cast<std::uint32_t>(box.messages.size());
-  box.messages.clear();
+}
+
+void Partition::add_memory(FetchAhead& ahead) const {
+  ahead.add(queue_.heap_memory());
+  ahead.add(queue_.slot_memory());
 }
 
 void Partition::shuffle(std::vector<Message>& messages) {
@@ -76,12 +77,13 @@ void Partition::shuffle(std::vector<Message>& messages) {
 
 void Partition::run_one() {
   const Key key = queue_.top_key();
-  const EventQueue::Slot& slot = queue_.top_slot();
   SIM_ASSERT(key.time >= now_, "an event was run before one that precedes it: lookahead broken");
   SIM_ASSERT(key != last_ || events_ == 0, "two events have the same key");
-  Entity& entity = entities_[slot.target];
+  Entity& entity = entities_[queue_.top_target()];
+  const Payload* const loaded = queue_.top_payload();
+  if (loaded != nullptr) payload_ = *loaded;  // the handler may grow the queue
   const Event event{Time::from_ps(static_cast<std::int64_t>(key.time)), EntityId{key.source()},
-                    EntityId{entity.id}, slot.kind, slot.payload};
+                    EntityId{entity.id}, queue_.top_kind(), loaded != nullptr ? payload_ : kNone};
   queue_.pop();
   last_ = key;
   now_ = key.time;
@@ -96,14 +98,19 @@ void Partition::run_one() {
 }
 
 std::uint64_t Partition::run(std::uint64_t limit, std::uint64_t reply, Outbox& outbox,
-                             std::uint64_t budget) {
+                             std::uint64_t budget, const FetchAhead& fetch) {
   const std::uint64_t before = events_;
   const std::uint64_t last = events_ + std::min(budget, EventQueue::kNever - events_);
   outbox_ = &outbox;
   limit_ = limit;
   reply_ = reply;
+  FetchAhead ahead = fetch;
   try {
-    while (events_ != last && queue_.next_time() < limit_) run_one();
+    while (events_ != last && queue_.next_time() < limit_) {
+      ahead.step();
+      ahead.step();
+      run_one();
+    }
   } catch (...) {
     failure_ = Failure{last_, std::current_exception()};
   }

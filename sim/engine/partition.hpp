@@ -16,7 +16,7 @@ struct Failure {
   std::exception_ptr error;
 };
 
-class Partition final : public Context {
+class alignas(64) Partition final : public Context {
  public:
   struct Wiring {
     const std::vector<Address>* addresses;
@@ -39,7 +39,10 @@ class Partition final : public Context {
 
   // Runs events before `limit`, at most `budget` of them. After a message leaves, the limit drops
   // to its arrival plus `reply` (kNoReply: not at all). Returns the number of events run.
-  std::uint64_t run(std::uint64_t limit, std::uint64_t reply, Outbox& outbox, std::uint64_t budget);
+  // Meanwhile it fetches what `fetch` names.
+  std::uint64_t run(std::uint64_t limit, std::uint64_t reply, Outbox& outbox, std::uint64_t budget,
+                    const FetchAhead& fetch = {});
+  void add_memory(FetchAhead& ahead) const;  // what a turn will read, but for the mail
 
   [[nodiscard]] std::uint64_t next_time() {
     return failed() ? EventQueue::kNever : queue_.next_time();
@@ -70,6 +73,7 @@ class Partition final : public Context {
 
   std::vector<Entity> entities_;
   Key last_;
+  Payload payload_;  // of the event being handled
   std::uint64_t events_ = 0;
   std::uint64_t lookahead_ = EventQueue::kNever;  // least delay of a channel that leaves
   std::uint64_t shuffle_ = 0;  // state of the generator that shuffles mailboxes; zero: off

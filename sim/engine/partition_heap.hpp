@@ -22,6 +22,10 @@ class PartitionHeap {
   [[nodiscard]] std::uint32_t top() const { return heap_[0]; }
   [[nodiscard]] std::uint64_t top_time() const { return times_[heap_[0]]; }
   [[nodiscard]] std::uint64_t time(std::uint32_t partition) const { return times_[partition]; }
+  // The earliest of all but the top, which must not be alone.
+  [[nodiscard]] std::uint32_t second() const {
+    return heap_.size() > 2 && times_[heap_[2]] < times_[heap_[1]] ? heap_[2] : heap_[1];
+  }
   // The earliest time of all but the top; UINT64_MAX if it is alone.
   [[nodiscard]] std::uint64_t second_time() const {
     std::uint64_t time = UINT64_MAX;

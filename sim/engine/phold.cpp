@@ -1,6 +1,7 @@
 #include "sim/engine/phold.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <chrono>
 #include <ctime>
@@ -82,7 +83,7 @@ std::uint64_t share(const PholdOptions& o, std::uint32_t process) {
 PholdOptions phold_defaults(std::uint64_t pending) {
   PholdOptions options;
   options.pending = pending;
-  const std::uint64_t partitions = std::clamp<std::uint64_t>(pending / 1024, 64, 1024);
+  const std::uint64_t partitions = std::clamp<std::uint64_t>(pending / 256, 32, 1024);
   options.partitions = static_cast<std::uint32_t>(std::bit_ceil(partitions));
   options.processes = std::max(1024U, 4 * options.partitions);
   return options;
@@ -152,9 +153,10 @@ YardstickResult run_yardstick(const PholdOptions& options) {
 
 namespace {
 
+using Carried = std::array<std::byte, Payload::kBytes>;
 struct Held {
   Key key;
-  Payload payload;
+  Carried payload;
 };
 constexpr auto kLater = [](const Held& a, const Held& b) { return b.key < a.key; };
 using Yardstick = std::priority_queue<Held, std::vector<Held>, decltype(kLater)>;
@@ -187,11 +189,11 @@ HoldResult run_hold(std::uint64_t pending, std::uint64_t operations, std::uint64
   {
     HoldDraws draws;
     EventQueue queue;
-    for (std::uint64_t i = 0; i < pending; ++i) queue.push(draws.next(0), 0, 0, Payload());
+    for (std::uint64_t i = 0; i < pending; ++i) queue.push(draws.next(0), 0, 0, Payload(Carried()));
     const auto begin = std::chrono::steady_clock::now();
     for (std::uint64_t i = 1; i <= operations; ++i) {
       const std::uint64_t now = queue.next_time();
-      const Payload payload = queue.top_slot().payload;
+      const Payload payload = *queue.top_payload();
       result.check = fold(result.check, queue.top_key());
       queue.pop();
       const Key key = draws.next(now);
@@ -204,7 +206,7 @@ HoldResult run_hold(std::uint64_t pending, std::uint64_t operations, std::uint64
   }
   HoldDraws draws;
   Yardstick queue(kLater);
-  for (std::uint64_t i = 0; i < pending; ++i) queue.push({draws.next(0), Payload()});
+  for (std::uint64_t i = 0; i < pending; ++i) queue.push({draws.next(0), Carried()});
   std::uint64_t check = 0;
   const auto begin = std::chrono::steady_clock::now();
   for (std::uint64_t i = 0; i < operations; ++i) {

@@ -19,7 +19,7 @@ struct PholdOptions {
 };
 
 // The processes and partitions that suit a number of pending events: a property of the model, the
-// same for any number of threads. About a thousand events a partition fit the first-level cache.
+// same for any number of threads. A few hundred events a partition fit the first-level cache.
 PholdOptions phold_defaults(std::uint64_t pending);
 
 // Builds the model; run it until phold_end(options).

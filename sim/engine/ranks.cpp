@@ -15,6 +15,7 @@ namespace {
 struct Parcel {
   std::uint64_t partition;
   Message message;
+  Payload payload;
 };
 
 // Kinds of exception that keep their type when they cross ranks.
@@ -122,10 +123,9 @@ void Ranks::pack(std::span<Outbox> outboxes, std::vector<std::vector<std::byte>>
       if (owns(p) || outbox.earliest[p] == EventQueue::kNever) continue;
       auto& bytes = out[slot[static_cast<std::size_t>(rank_of_[p])]];
       for (const Message& message : outbox.to[p].messages) {
-        const Parcel parcel{p, message};
+        const Parcel parcel{p, message, outbox.to[p].payload_of(message)};
         append(bytes, &parcel, sizeof parcel);
       }
-      outbox.to[p].messages.clear();
       outbox.earliest[p] = EventQueue::kNever;
     }
   }
@@ -139,9 +139,9 @@ void Ranks::unpack(std::span<const std::byte> bytes, Outbox& outbox) const {
     SIM_ASSERT(
         parcel.partition < system_.size() && owns(static_cast<std::uint32_t>(parcel.partition)),
         "another rank sent a message for a partition that is not here");
-    outbox.to[parcel.partition].messages.push_back(parcel.message);
-    std::uint64_t& earliest = outbox.earliest[parcel.partition];
-    earliest = std::min(earliest, parcel.message.key.time);
+    const Message& m = parcel.message;
+    outbox.add(static_cast<std::uint32_t>(parcel.partition), m.key, m.target, m.kind,
+               parcel.payload);
   }
 }
 

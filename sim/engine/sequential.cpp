@@ -80,7 +80,13 @@ std::uint64_t SequentialLoop::take_turn(std::uint64_t cut) {
   if (outbox.earliest[p] != EventQueue::kNever) system_.drain(outbox, p);
   // A message to a process that may stop the run must not be overtaken at all.
   const std::uint64_t reply = system_.stoppers.empty() ? shortest_way_in(p) : 0;
-  const std::uint64_t events = partition.run(turn_limit(p, cut), reply, outbox, kTurnEvents);
+  FetchAhead ahead;
+  if (system_.size() > 1) {
+    const std::uint32_t next = heap_.second();
+    if (outbox.earliest[next] != EventQueue::kNever) ahead.add(outbox.to[next].memory());
+    system_.partitions[next]->add_memory(ahead);
+  }
+  const std::uint64_t events = partition.run(turn_limit(p, cut), reply, outbox, kTurnEvents, ahead);
   heap_.update(p, partition.next_time());
   deliver_notices();
   return events;

@@ -2,10 +2,9 @@
 
 #include <tbb/global_control.h>
 #include <tbb/info.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_group.h>
 
-#include <atomic>
 #include <exception>
 #include <optional>
 #include <thread>
@@ -26,8 +25,19 @@ class TbbTeam final : public Team {
     }
   }
   [[nodiscard]] int size() const override { return threads_; }
-  void run(const std::function<void(int)>& work) override {
-    arena_.execute([&] { tbb::parallel_for(0, threads_, work, tbb::simple_partitioner()); });
+  void run(const std::function<void()>& lead, const std::function<void(int)>& help) override {
+    arena_.execute([&] {
+      tbb::task_group helpers;
+      for (int i = 1; i < threads_; ++i) helpers.run([&help, i] { help(i); });
+      std::exception_ptr error;
+      try {
+        lead();
+      } catch (...) {
+        error = std::current_exception();
+      }
+      helpers.wait();
+      if (error != nullptr) std::rethrow_exception(error);
+    });
   }
 
  private:
@@ -38,55 +48,23 @@ class TbbTeam final : public Team {
 
 class PlainTeam final : public Team {
  public:
-  explicit PlainTeam(int threads) : errors_(static_cast<std::size_t>(threads)) {
-    for (int i = 1; i < threads; ++i) helpers_.emplace_back([this, i] { help(i); });
-  }
-  ~PlainTeam() override {
-    work_ = nullptr;
-    round_.fetch_add(1, std::memory_order_release);
-    round_.notify_all();
-    for (std::thread& helper : helpers_) helper.join();
-  }
-  [[nodiscard]] int size() const override { return static_cast<int>(errors_.size()); }
-
-  void run(const std::function<void(int)>& work) override {
-    work_ = &work;
-    busy_.store(size() - 1, std::memory_order_relaxed);
-    round_.fetch_add(1, std::memory_order_release);
-    round_.notify_all();
-    do_part(0);
-    for (int left = busy_.load(std::memory_order_acquire); left != 0;
-         left = busy_.load(std::memory_order_acquire)) {
-      busy_.wait(left, std::memory_order_acquire);
+  explicit PlainTeam(int threads) : threads_(threads) {}
+  [[nodiscard]] int size() const override { return threads_; }
+  void run(const std::function<void()>& lead, const std::function<void(int)>& help) override {
+    std::vector<std::thread> helpers;
+    for (int i = 1; i < threads_; ++i) helpers.emplace_back(help, i);
+    std::exception_ptr error;
+    try {
+      lead();
+    } catch (...) {
+      error = std::current_exception();
     }
-    for (const std::exception_ptr& error : errors_) {
-      if (error != nullptr) std::rethrow_exception(error);
-    }
+    for (std::thread& helper : helpers) helper.join();
+    if (error != nullptr) std::rethrow_exception(error);
   }
 
  private:
-  void do_part(int i) {
-    try {
-      (*work_)(i);
-    } catch (...) {
-      errors_[static_cast<std::size_t>(i)] = std::current_exception();
-    }
-  }
-  void help(int i) {
-    for (std::uint64_t seen = 0;;) {
-      round_.wait(seen, std::memory_order_acquire);
-      seen = round_.load(std::memory_order_acquire);
-      if (work_ == nullptr) return;
-      do_part(i);
-      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
-    }
-  }
-
-  std::vector<std::exception_ptr> errors_;
-  const std::function<void(int)>* work_ = nullptr;
-  std::atomic<std::uint64_t> round_{0};
-  std::atomic<int> busy_{0};
-  std::vector<std::thread> helpers_;  // last: they use the rest
+  int threads_;
 };
 
 }  // namespace

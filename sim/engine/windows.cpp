@@ -11,6 +11,10 @@ namespace {
 constexpr std::uint64_t kWindowEvents = 16384;
 constexpr std::uint64_t kBalanceEvery = 64;  // windows
 constexpr double kImbalance = 1.1;           // busiest worker over mean
+// Partitions that take less than this, in seconds, are slower to move to another core's cache than
+// to wait for: so many of them are left to their owner at the end of a window.
+constexpr double kWorthMoving = 20e-6;
+constexpr std::size_t kLeave = 2;
 
 double seconds(WindowLoop::Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -31,11 +35,11 @@ WindowLoop::WindowLoop(System& system, RunControl& control, Tally& tally, Team& 
       owner_(system.size()),
       load_(system.size()),
       lists_(static_cast<std::size_t>(team.size())),
-      body_([this](int worker) { work(worker); }) {
+      errors_(static_cast<std::size_t>(team.size())) {
   std::iota(order_.begin(), order_.end(), 0U);
-  for (std::uint32_t p = 0; p < system.size(); ++p) {
-    owner_[p] = p % static_cast<std::uint32_t>(team.size());
-  }
+  std::fill(load_.begin(), load_.end(), 1);
+  share_out();
+  std::fill(load_.begin(), load_.end(), 0);
   system_.resize_outboxes(2 * static_cast<std::size_t>(team.size()));
 }
 
@@ -100,7 +104,7 @@ std::size_t WindowLoop::make_lists() {
   std::size_t active = 0;
   for (List& list : lists_) {
     list.partitions.clear();
-    list.claimed.store(0, std::memory_order_relaxed);
+    list.reset();
   }
   for (const std::uint32_t p : order_) {
     const bool runs = outlooks_[p].next < limits_[p];
@@ -111,32 +115,63 @@ std::size_t WindowLoop::make_lists() {
   return active;
 }
 
-void WindowLoop::advance(std::uint32_t p, Outbox& outbox) {
+FetchAhead WindowLoop::fetch_ahead(std::uint32_t p) const {
+  FetchAhead ahead;
+  if (mail_[p] != 0) {
+    const std::size_t first = set(writing_ ^ 1U);
+    for (std::size_t t = 0; t < lists_.size(); ++t) {
+      const Outbox& box = system_.outboxes[first + t];
+      if (box.earliest[p] != EventQueue::kNever) ahead.add(box.to[p].memory());
+    }
+  }
+  system_.partitions[p]->add_memory(ahead);
+  return ahead;
+}
+
+// Where that will look, for the partition after: other threads have written there.
+void WindowLoop::fetch_headers(std::uint32_t p) const {
+  if (mail_[p] == 0) return;
+  const std::size_t first = set(writing_ ^ 1U);
+  for (std::size_t t = 0; t < lists_.size(); ++t)
+    __builtin_prefetch(&system_.outboxes[first + t].to[p]);
+}
+
+void WindowLoop::advance(std::uint32_t p, Outbox& outbox, const FetchAhead& ahead) {
   Partition& partition = *system_.partitions[p];
   if (mail_[p] != 0) {
     const std::size_t first = set(writing_ ^ 1U);
     for (std::size_t t = 0; t < lists_.size(); ++t) {
-      partition.drain(system_.outboxes[first + t].to[p]);
+      Outbox& box = system_.outboxes[first + t];
+      if (box.earliest[p] != EventQueue::kNever) partition.drain(box.to[p]);
     }
   }
   if (!partition.failed() && outlooks_[p].next < limits_[p]) {
     const std::uint64_t events =
-        partition.run(limits_[p], Partition::kNoReply, outbox, kWindowEvents);
+        partition.run(limits_[p], Partition::kNoReply, outbox, kWindowEvents, ahead);
     states_[p].events = static_cast<std::uint32_t>(events);
   }
   refresh(p);
 }
 
-// A worker's own partitions first, then whatever the others have left.
+// A worker's own partitions first, from the front; then what the others have left, from the back,
+// since the owner has already fetched what is next at the front.
 void WindowLoop::work(int worker) {
   const auto first = static_cast<std::size_t>(worker);
   Outbox& outbox = system_.outboxes[set(writing_) + first];
-  for (std::size_t i = 0; i < lists_.size(); ++i) {
-    List& list = lists_[(first + i) % lists_.size()];
-    for (;;) {
-      const std::size_t at = list.claimed.fetch_add(1, std::memory_order_relaxed);
-      if (at >= list.partitions.size()) break;
-      advance(list.partitions[at], outbox);
+  List& own = lists_[first];
+  own.owner_came.store(true, std::memory_order_relaxed);
+  for (std::size_t at = own.claim_front(); at < own.partitions.size(); at = own.claim_front()) {
+    FetchAhead ahead;
+    if (at + 2 < own.partitions.size()) fetch_headers(own.partitions[at + 2]);
+    if (at + 1 < own.partitions.size()) ahead = fetch_ahead(own.partitions[at + 1]);
+    advance(own.partitions[at], outbox, ahead);
+  }
+  for (std::size_t i = 1; i < lists_.size(); ++i) {
+    List& other = lists_[(first + i) % lists_.size()];
+    while (other.left() > (other.owner_came.load(std::memory_order_relaxed) ? leave_ : 0)) {
+      const std::size_t at = other.claim_back();
+      if (at >= other.partitions.size()) break;
+      advance(other.partitions[at], outbox, FetchAhead());
     }
   }
 }
@@ -144,9 +179,24 @@ void WindowLoop::work(int worker) {
 void WindowLoop::execute(std::size_t active) {
   if (active < 2 || team_.size() < 2) {
     work(0);
-  } else {
-    team_.run(body_);
+    return;
   }
+  gate_.open();
+  work(0);
+  gate_.close();
+  for (const std::exception_ptr& error : errors_) {
+    if (error != nullptr) std::rethrow_exception(error);
+  }
+}
+
+void WindowLoop::help(int worker) {
+  gate_.help([this, worker] {
+    try {
+      work(worker);
+    } catch (...) {
+      errors_[static_cast<std::size_t>(worker)] = std::current_exception();
+    }
+  });
 }
 
 void WindowLoop::finish_window() {
@@ -163,8 +213,21 @@ void WindowLoop::finish_window() {
   if (++windows_ % kBalanceEvery == 0 && team_.size() > 1) balance();
 }
 
-// Heaviest partition to the least loaded worker, but only when the present owners are uneven:
-// a partition that moves leaves its cache behind.
+// Neighbours to one worker, as much load to each: neighbours lie side by side in memory, and often
+// talk to each other.
+void WindowLoop::share_out() {
+  const std::uint64_t total = std::accumulate(load_.begin(), load_.end(), std::uint64_t{0});
+  const std::uint64_t workers = lists_.size();
+  std::uint64_t before = 0;
+  for (std::uint32_t p = 0; p < system_.size(); ++p) {
+    const std::uint64_t middle = 2 * before + load_[p];  // twice, to stay whole
+    owner_[p] = static_cast<std::uint32_t>(
+        std::min(middle * workers / std::max<std::uint64_t>(2 * total, 1), workers - 1));
+    before += load_[p];
+  }
+}
+
+// Only when the present owners are uneven: a partition that moves leaves its cache behind.
 void WindowLoop::balance() {
   std::vector<std::uint64_t> per_worker(lists_.size(), 0);
   for (std::uint32_t p = 0; p < system_.size(); ++p) per_worker[owner_[p]] += load_[p];
@@ -176,18 +239,28 @@ void WindowLoop::balance() {
     std::sort(order_.begin(), order_.end(), [this](std::uint32_t a, std::uint32_t b) {
       return load_[a] != load_[b] ? load_[a] > load_[b] : a < b;
     });
-    std::fill(per_worker.begin(), per_worker.end(), 0);
-    for (const std::uint32_t p : order_) {
-      const auto least = std::min_element(per_worker.begin(), per_worker.end());
-      owner_[p] = static_cast<std::uint32_t>(least - per_worker.begin());
-      *least += load_[p];
-    }
+    share_out();
   }
   std::fill(load_.begin(), load_.end(), 0);
 }
 
 Progress WindowLoop::run(std::uint64_t until, Clock::time_point deadline) {
   begin();
+  Progress progress = Progress::finished;
+  gate_.reset();
+  team_.run(
+      [&] {
+        struct EndOfHelp {
+          Gate& gate;
+          ~EndOfHelp() { gate.end(); }
+        } const end{gate_};
+        progress = lead(until, deadline);
+      },
+      [this](int worker) { help(worker); });
+  return progress;
+}
+
+Progress WindowLoop::lead(std::uint64_t until, Clock::time_point deadline) {
   auto mark = Clock::now();
   while (plan(until)) {
     const std::size_t active = make_lists();
@@ -206,6 +279,8 @@ Progress WindowLoop::run(std::uint64_t until, Clock::time_point deadline) {
     tally_.windows += 1;
     if (together) tally_.parallel_events += events;
     (together ? tally_.parallel_s : tally_.sequential_s) += seconds(executed - planned);
+    const double each = seconds(executed - planned) * static_cast<double>(team_.size());
+    leave_ = each < kWorthMoving * static_cast<double>(active) ? kLeave : 0;
     const auto now = Clock::now();
     tally_.exchange_s += seconds(planned - mark) + seconds(now - executed);
     mark = now;

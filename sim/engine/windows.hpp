@@ -4,11 +4,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "sim/engine/control.hpp"
+#include "sim/engine/gate.hpp"
 #include "sim/engine/horizon.hpp"
 #include "sim/engine/ranks.hpp"
 #include "sim/engine/sequential.hpp"
@@ -33,23 +35,51 @@ class WindowLoop {
  private:
   struct alignas(64) List {
     std::vector<std::uint32_t> partitions;
-    std::atomic<std::size_t> claimed{0};
+    std::atomic<std::uint64_t> claims{0};  // from the front in the lower half, from the back above
+    std::atomic<bool> owner_came{false};
+
+    // Places in `partitions`; beyond its end if all are taken.
+    std::size_t claim_front() {
+      const std::uint64_t before = claims.fetch_add(1, std::memory_order_relaxed);
+      return taken(before) < partitions.size() ? before & UINT32_MAX : partitions.size();
+    }
+    std::size_t claim_back() {
+      const std::uint64_t before =
+          claims.fetch_add(std::uint64_t{1} << 32, std::memory_order_relaxed);
+      return taken(before) < partitions.size() ? partitions.size() - 1 - (before >> 32)
+                                               : partitions.size();
+    }
+    [[nodiscard]] std::size_t left() const {
+      const std::size_t gone = taken(claims.load(std::memory_order_relaxed));
+      return gone < partitions.size() ? partitions.size() - gone : 0;
+    }
+    static std::size_t taken(std::uint64_t c) { return (c & UINT32_MAX) + (c >> 32); }
+    void reset() {
+      partitions.clear();
+      claims.store(0, std::memory_order_relaxed);
+      owner_came.store(false, std::memory_order_relaxed);
+    }
   };
-  struct alignas(32) State {
+  struct alignas(64) State {
     Outlook outlook;
     std::uint32_t events = 0;
   };
 
   void begin();
+  Progress lead(std::uint64_t until, Clock::time_point deadline);
+  void help(int worker);
   bool plan(std::uint64_t until);
   void add_mail();
   std::size_t make_lists();
   void execute(std::size_t active);
   void work(int worker);
-  void advance(std::uint32_t partition, Outbox& outbox);
+  void advance(std::uint32_t partition, Outbox& outbox, const FetchAhead& ahead);
+  [[nodiscard]] FetchAhead fetch_ahead(std::uint32_t partition) const;
+  void fetch_headers(std::uint32_t partition) const;
   void refresh(std::uint32_t partition);
   void finish_window();
   void balance();
+  void share_out();
   [[nodiscard]] bool mine(std::uint32_t p) const { return ranks_ == nullptr || ranks_->owns(p); }
   [[nodiscard]] std::size_t set(unsigned parity) const {
     return parity * static_cast<std::size_t>(team_.size());
@@ -69,8 +99,10 @@ class WindowLoop {
   std::vector<std::uint32_t> owner_;  // the worker a partition prefers, to keep its cache warm
   std::vector<std::uint64_t> load_;
   std::vector<List> lists_;
-  std::function<void(int)> body_;
-  unsigned writing_ = 0;  // the parity of the mailboxes being written
+  Gate gate_;
+  std::vector<std::exception_ptr> errors_;  // of the helpers
+  std::size_t leave_ = 0;                   // partitions that are not taken from their owner
+  unsigned writing_ = 0;                    // the parity of the mailboxes being written
   std::uint64_t now_ = 0;
   std::uint64_t windows_ = 0;
   bool stopped_ = false;

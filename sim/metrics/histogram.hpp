@@ -36,6 +36,11 @@ class Histogram {
   [[nodiscard]] std::vector<Bucket> buckets() const;  // those that are not empty, ascending
   [[nodiscard]] std::size_t bytes() const;
 
+  template <class A>
+  void fields(A& archive) {  // all that changes, for a process to save and restore
+    archive(count_, sum_, min_, max_, samples_, sorted_, first_bucket_, counts_);
+  }
+
  private:
   __extension__ typedef __int128 Fixed;
 

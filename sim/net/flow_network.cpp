@@ -9,12 +9,32 @@ namespace foretoken::sim::net {
 
 LinkId FlowNetwork::add_link(double capacity_bytes_per_s) {
   carried_.push_back(0.0);
-  return solver_.add_link(capacity_bytes_per_s);
+  capacity_.push_back(capacity_bytes_per_s);
+  solver_link_.push_back(solver_.add_link(capacity_bytes_per_s));
+  return solver_link_.back();
+}
+
+LinkId FlowNetwork::standing_for(LinkId link) const {
+  while (solver_link_[link.value] != link) link = solver_link_[link.value];
+  return link;
+}
+
+void FlowNetwork::merge(LinkId link, LinkId with) {
+  SIM_ASSERT(transfers_.empty(), "links are merged before the first flow");
+  const LinkId old = standing_for(link), now = standing_for(with);
+  if (old == now) return;
+  solver_link_[old.value] = now;
+  solver_.set_capacity(now, std::min(solver_.capacity(old), solver_.capacity(now)));
 }
 
 void FlowNetwork::set_capacity(LinkId link, double capacity_bytes_per_s, Time now) {
   refresh(now);
-  solver_.set_capacity(link, capacity_bytes_per_s);
+  capacity_[link.value] = capacity_bytes_per_s;
+  const LinkId stands = standing_for(link);
+  double least = capacity_bytes_per_s;
+  for (std::uint32_t l = 0; l < solver_link_.size(); ++l)
+    if (standing_for(LinkId{l}) == stands) least = std::min(least, capacity_[l]);
+  solver_.set_capacity(stands, least);
   stale_ = true;
   changed_at_ = now;
 }
@@ -23,7 +43,12 @@ FlowId FlowNetwork::start(std::span<const LinkId> links, double bytes, double ca
                           Time now, std::uint64_t tag) {
   SIM_ASSERT(bytes > 0.0 && std::isfinite(bytes), "a flow carries a positive number of bytes");
   if (stale_ && now > changed_at_) refresh(now);
-  const FlowId id = solver_.add_flow(links, cap_bytes_per_s);
+  solver_path_.clear();
+  for (const LinkId link : links) {
+    const LinkId stands = standing_for(link);  // merged links follow each other on a path
+    if (solver_path_.empty() || solver_path_.back() != stands) solver_path_.push_back(stands);
+  }
+  const FlowId id = solver_.add_flow(solver_path_, cap_bytes_per_s);
   if (id.value >= transfers_.size()) {
     transfers_.resize(id.value + 1);
     paths_.resize(id.value + 1);
@@ -32,11 +57,10 @@ FlowId FlowNetwork::start(std::span<const LinkId> links, double bytes, double ca
   transfer = Transfer{};
   transfer.remaining = bytes;
   transfer.since = now;
-  transfer.due = Time::never();
   transfer.tag = tag;
   paths_[id.value].assign(links.begin(), links.end());
   transfer.heap_at = static_cast<std::uint32_t>(heap_.size());
-  heap_.push_back(id.value);
+  heap_.push_back({Time::never(), id.value});
   sift_up(transfer.heap_at);
   stale_ = true;
   changed_at_ = now;
@@ -48,6 +72,9 @@ double FlowNetwork::abort(FlowId flow, Time now) {
   refresh(now);
   settle(flow.value, now);
   const double left = transfers_[flow.value].remaining;
+  if (watcher_ != nullptr)
+    watcher_->rate_changed(transfers_[flow.value].tag, paths_[flow.value],
+                           transfers_[flow.value].rate, 0.0);
   heap_remove(flow.value);
   forget(flow.value);
   stale_ = true;
@@ -55,7 +82,13 @@ double FlowNetwork::abort(FlowId flow, Time now) {
   return left;
 }
 
+void FlowNetwork::book(std::uint32_t flow) {
+  for (const LinkId link : paths_[flow]) carried_[link.value] += transfers_[flow].unbooked;
+  transfers_[flow].unbooked = 0.0;
+}
+
 void FlowNetwork::forget(std::uint32_t flow) {
+  book(flow);
   solver_.remove_flow(FlowId{flow});
   ++starts_and_ends_;
 }
@@ -67,9 +100,17 @@ void FlowNetwork::settle(std::uint32_t flow, Time now) {
     const double moved =
         std::min(transfer.remaining, transfer.rate * (now - transfer.since).seconds());
     transfer.remaining -= moved;
-    for (const LinkId link : paths_[flow]) carried_[link.value] += moved;
+    transfer.unbooked += moved;
+    if (watcher_ != nullptr)
+      watcher_->moved(
+          {transfer.tag, paths_[flow], now - transfer.since, transfer.rate, transfer.bottleneck});
   }
   transfer.since = now;
+}
+
+void FlowNetwork::settle_all(Time now) {
+  refresh(now);
+  for (const Due& due : heap_) settle(due.flow, now);
 }
 
 void FlowNetwork::refresh(Time now) {
@@ -77,10 +118,16 @@ void FlowNetwork::refresh(Time now) {
   stale_ = false;
   // Changes took effect when they were made; between then and `now` nothing else happened.
   const Time at = std::min(now, changed_at_);
-  for (const FlowId id : solver_.solve()) {
+  const std::span<const FlowId> changed = solver_.solve();
+  if (watcher_ != nullptr)  // every account at the old rates before any new rate
+    for (const FlowId id : changed) settle(id.value, at);
+  for (const FlowId id : changed) {
     Transfer& transfer = transfers_[id.value];
-    settle(id.value, at);
+    if (watcher_ == nullptr) settle(id.value, at);
+    if (watcher_ != nullptr)
+      watcher_->rate_changed(transfer.tag, paths_[id.value], transfer.rate, solver_.rate(id));
     transfer.rate = solver_.rate(id);
+    transfer.bottleneck = solver_.bottleneck(id);
     const double seconds = transfer.remaining / transfer.rate;
     // Rounded up: a flow never ends before its last byte has left. Beyond the clock's range the
     // flow stands still for all purposes.
@@ -95,17 +142,21 @@ void FlowNetwork::refresh(Time now) {
 
 Time FlowNetwork::next_completion() {
   refresh(changed_at_);
-  return heap_.empty() ? Time::never() : transfers_[heap_.front()].due;
+  return heap_.empty() ? Time::never() : heap_.front().at;
 }
 
 std::span<const FlowNetwork::Completion> FlowNetwork::complete(Time now) {
   refresh(now);
   completions_.clear();
-  while (!heap_.empty() && transfers_[heap_.front()].due <= now) {
-    const std::uint32_t flow = heap_.front();
+  while (!heap_.empty() && heap_.front().at <= now) {
+    const std::uint32_t flow = heap_.front().flow;
     Transfer& transfer = transfers_[flow];
+    if (watcher_ != nullptr) {
+      settle(flow, now);
+      watcher_->rate_changed(transfer.tag, paths_[flow], transfer.rate, 0.0);
+    }
     // What rounding left over has been carried too: bytes in equal bytes out.
-    for (const LinkId link : paths_[flow]) carried_[link.value] += transfer.remaining;
+    transfer.unbooked += transfer.remaining;
     transfer.remaining = 0.0;
     completions_.push_back({FlowId{flow}, transfer.tag});
     heap_remove(flow);
@@ -123,41 +174,45 @@ double FlowNetwork::rate(FlowId flow) {
 
 double FlowNetwork::bytes_carried(LinkId link, Time now) {
   refresh(now);
-  for (const std::uint32_t flow : heap_)
-    if (std::find(paths_[flow].begin(), paths_[flow].end(), link) != paths_[flow].end())
-      settle(flow, now);
-  return carried_[link.value];
+  double sum = carried_[link.value];
+  for (const Due& due : heap_) {
+    const std::vector<LinkId>& path = paths_[due.flow];
+    if (std::find(path.begin(), path.end(), link) == path.end()) continue;
+    settle(due.flow, now);
+    sum += transfers_[due.flow].unbooked;
+  }
+  return sum;
 }
 
-bool FlowNetwork::before(std::uint32_t a, std::uint32_t b) const {
-  const Time ta = transfers_[a].due, tb = transfers_[b].due;
-  return ta != tb ? ta < tb : transfers_[a].tag < transfers_[b].tag;
+bool FlowNetwork::before(const Due& a, const Due& b) const {
+  return a.at != b.at ? a.at < b.at : transfers_[a.flow].tag < transfers_[b.flow].tag;
 }
 
 void FlowNetwork::set_due(std::uint32_t flow, Time due) {
-  const Time old = transfers_[flow].due;
-  transfers_[flow].due = due;
+  const std::uint32_t at = transfers_[flow].heap_at;
+  const Time old = heap_[at].at;
+  heap_[at].at = due;
   if (due < old)
-    sift_up(transfers_[flow].heap_at);
+    sift_up(at);
   else
-    sift_down(transfers_[flow].heap_at);
+    sift_down(at);
 }
 
 void FlowNetwork::sift_up(std::uint32_t at) {
-  const std::uint32_t flow = heap_[at];
+  const Due entry = heap_[at];
   while (at > 0) {
     const std::uint32_t parent = (at - 1) / 4;
-    if (!before(flow, heap_[parent])) break;
+    if (!before(entry, heap_[parent])) break;
     heap_[at] = heap_[parent];
-    transfers_[heap_[at]].heap_at = at;
+    transfers_[heap_[at].flow].heap_at = at;
     at = parent;
   }
-  heap_[at] = flow;
-  transfers_[flow].heap_at = at;
+  heap_[at] = entry;
+  transfers_[entry.flow].heap_at = at;
 }
 
 void FlowNetwork::sift_down(std::uint32_t at) {
-  const std::uint32_t flow = heap_[at];
+  const Due entry = heap_[at];
   const auto size = static_cast<std::uint32_t>(heap_.size());
   for (;;) {
     const std::uint32_t first = 4 * at + 1;
@@ -165,24 +220,38 @@ void FlowNetwork::sift_down(std::uint32_t at) {
     std::uint32_t best = first;
     for (std::uint32_t child = first + 1; child < std::min(first + 4, size); ++child)
       if (before(heap_[child], heap_[best])) best = child;
-    if (!before(heap_[best], flow)) break;
+    if (!before(heap_[best], entry)) break;
     heap_[at] = heap_[best];
-    transfers_[heap_[at]].heap_at = at;
+    transfers_[heap_[at].flow].heap_at = at;
     at = best;
   }
-  heap_[at] = flow;
-  transfers_[flow].heap_at = at;
+  heap_[at] = entry;
+  transfers_[entry.flow].heap_at = at;
 }
 
 void FlowNetwork::heap_remove(std::uint32_t flow) {
   const std::uint32_t at = transfers_[flow].heap_at;
-  const std::uint32_t last = heap_.back();
+  const Due last = heap_.back();
   heap_.pop_back();
-  if (last == flow) return;
+  if (last.flow == flow) return;
   heap_[at] = last;
-  transfers_[last].heap_at = at;
+  transfers_[last.flow].heap_at = at;
   sift_up(at);
-  sift_down(transfers_[last].heap_at);
+  sift_down(transfers_[last.flow].heap_at);
+}
+
+void merge_adapters(const Topology& topology, FlowNetwork& network) {
+  for (std::uint32_t n = 0; n < topology.node_count(); ++n) {
+    const NodeId node{n};
+    if (topology.node(node).role != NodeRole::adapter) continue;
+    const auto out = topology.links_from(node);
+    const auto in = topology.links_into(node);
+    if (out.size() != 2 || in.size() != 2) continue;
+    // Into it over one, out of it over the other, both ways.
+    for (const LinkId from : in)
+      for (const LinkId to : out)
+        if (topology.link(from).from != topology.link(to).to) network.merge(from, to);
+  }
 }
 
 }  // namespace foretoken::sim::net

@@ -8,15 +8,41 @@
 
 #include "sim/core/time.hpp"
 #include "sim/net/max_min.hpp"
+#include "sim/net/topology.hpp"
 
 namespace foretoken::sim::net {
 
 using core::Duration;
 using core::Time;
 
+// Told what flows do, for those who keep accounts. A span of time at one rate is reported when the
+// rate changes, at settle_all(), and at the end.
+class FlowWatcher {
+ public:
+  virtual ~FlowWatcher() = default;
+  struct Span {
+    std::uint64_t tag;
+    std::span<const LinkId> links;
+    Duration time;
+    double rate;        // bytes/s
+    LinkId bottleneck;  // what held the flow to that rate; invalid: its own cap
+  };
+  virtual void moved(const Span& span) = 0;
+  virtual void rate_changed(std::uint64_t tag, std::span<const LinkId> links, double before,
+                            double after) = 0;
+};
+
 class FlowNetwork {
  public:
+  // Not owned; null = none.
+  void watch(FlowWatcher* watcher) { watcher_ = watcher; }
+  // Brings every flow's account to `now`.
+  void settle_all(Time now);
+
   LinkId add_link(double capacity_bytes_per_s);
+  // Every flow over one of the two goes over the other as well (in and out of an adapter): the
+  // solver then sees one link, the narrower. Before the first flow.
+  void merge(LinkId link, LinkId with);
   // Degrades or restores a link; rates of flows in flight follow from `now` on.
   void set_capacity(LinkId link, double capacity_bytes_per_s, Time now);
 
@@ -36,6 +62,7 @@ class FlowNetwork {
   std::span<const Completion> complete(Time now);
 
   [[nodiscard]] double rate(FlowId flow);
+  [[nodiscard]] std::span<const LinkId> path(FlowId flow) const { return paths_[flow.value]; }
   [[nodiscard]] std::size_t in_flight() const { return heap_.size(); }
   [[nodiscard]] std::size_t link_count() const { return solver_.link_count(); }
   // Bytes that have left over a link up to `now`: the integral of its load.
@@ -45,32 +72,46 @@ class FlowNetwork {
  private:
   struct Transfer {
     double remaining = 0.0;  // bytes at `since`
+    double unbooked = 0.0;   // bytes moved that carried_ does not know yet
     Time since;
-    Time due;  // completion at the present rate
     double rate = 0.0;
+    LinkId bottleneck;
     std::uint64_t tag = 0;
     std::uint32_t heap_at = UINT32_MAX;
-    std::uint32_t first_link = 0, link_count = 0;  // into path_
+  };
+  struct Due {  // heap entry: completion at the present rate
+    Time at;
+    std::uint32_t flow;
   };
 
   void refresh(Time now);
+  [[nodiscard]] LinkId standing_for(LinkId link) const;
   void set_due(std::uint32_t flow, Time due);
+  void book(std::uint32_t flow);
   void sift_up(std::uint32_t at);
   void sift_down(std::uint32_t at);
   void heap_remove(std::uint32_t flow);
   void settle(std::uint32_t flow, Time now);
   void forget(std::uint32_t flow);
-  [[nodiscard]] bool before(std::uint32_t a, std::uint32_t b) const;
+  [[nodiscard]] bool before(const Due& a, const Due& b) const;
 
+  FlowWatcher* watcher_ = nullptr;
   MaxMinSolver solver_;
   std::vector<Transfer> transfers_;         // by flow id
   std::vector<std::vector<LinkId>> paths_;  // by flow id
-  std::vector<double> carried_;             // by link, by flows already settled
-  std::vector<std::uint32_t> heap_;         // flow ids, 4-ary, earliest completion first
+  std::vector<double> carried_;             // by link, booked
+  std::vector<double> capacity_;            // by link
+  std::vector<LinkId> solver_link_;         // by link: one that stands for it, or itself
+  std::vector<LinkId> solver_path_;         // scratch
+  std::vector<Due> heap_;                   // 4-ary, earliest completion first
   std::vector<Completion> completions_;
   bool stale_ = false;  // flows came or went since the last solve
   Time changed_at_;
   std::uint64_t starts_and_ends_ = 0;
 };
+
+// Merges the links on both sides of every adapter (a NIC between its PCIe switch and the network).
+// `network` holds the links of the topology, in order.
+void merge_adapters(const Topology& topology, FlowNetwork& network);
 
 }  // namespace foretoken::sim::net

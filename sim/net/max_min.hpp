@@ -31,6 +31,11 @@ class MaxMinSolver {
   std::span<const FlowId> solve();
 
   [[nodiscard]] double rate(FlowId flow) const { return flows_[flow.value].rate; }
+  // The saturated link that holds the flow to its rate; invalid if its cap does. After solve().
+  [[nodiscard]] LinkId bottleneck(FlowId flow) const {
+    const std::uint32_t link = flows_[flow.value].bottleneck;
+    return link < kCap ? LinkId{link} : LinkId{};
+  }
   [[nodiscard]] double capacity(LinkId link) const { return links_[link.value].capacity; }
   // Sum of the rates on a link (bytes/s), valid after solve().
   [[nodiscard]] double load(LinkId link) const { return links_[link.value].load; }

@@ -1,8 +1,5 @@
 #include "sim/net/router.hpp"
 
-#include <boost/graph/adjacency_list.hpp>
-#include <boost/graph/breadth_first_search.hpp>
-
 #include "sim/core/error.hpp"
 
 namespace foretoken::sim::net {
@@ -23,6 +20,8 @@ std::uint64_t mix(std::uint64_t x) {
 
 Router::Router(const Topology& topology)
     : topology_(topology), down_(topology.link_count(), false), distances_(topology.node_count()) {
+  for (std::uint32_t l = 0; l < topology.link_count(); ++l)
+    down_[l] = topology.link(LinkId{l}).health <= 0.0;
   for (std::uint32_t n = 0; n < topology.node_count(); ++n) {
     const NetNode& node = topology.node(NodeId{n});
     if (node.role != NodeRole::endpoint || node.server < 0) continue;
@@ -38,36 +37,54 @@ void Router::set_down(LinkId link, bool down) {
   for (auto& known : distances_) known.clear();  // paths may have changed anywhere
 }
 
-// Hops to `to` from every node, over links that are up, passing through no other endpoint.
+// Cost to `to` from every node, over links that are up, passing through no other endpoint.
 const std::vector<std::uint16_t>& Router::distances_to(NodeId to) {
-  std::vector<std::uint16_t>& hops = distances_[to.value];
-  if (!hops.empty()) return hops;
-  using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS>;
-  Graph reversed(topology_.node_count());
-  for (std::uint32_t l = 0; l < topology_.link_count(); ++l) {
-    if (down_[l]) continue;
-    const NetLink& link = topology_.link(LinkId{l});
-    const bool transit = topology_.node(link.to).role != NodeRole::endpoint || link.to == to;
-    if (transit) boost::add_edge(link.to.value, link.from.value, reversed);
+  std::vector<std::uint16_t>& cost = distances_[to.value];
+  if (cost.empty()) search(to, cost);
+  return cost;
+}
+
+// Dijkstra with a ring of buckets (Dial, 1969), backwards along the links: costs are small
+// integers, so every node waits at most kMostLinkCost buckets ahead of the one in hand.
+void Router::search(NodeId to, std::vector<std::uint16_t>& cost) {
+  cost.assign(topology_.node_count(), kUnreachable);
+  cost[to.value] = 0;
+  ring_.assign(kMostLinkCost + 1, {});
+  ring_[0].push_back(to);
+  std::size_t waiting = 1;
+  for (std::uint16_t at = 0; waiting > 0; ++at) {
+    std::vector<NodeId>& bucket = ring_[at % ring_.size()];
+    for (std::size_t i = 0; i < bucket.size(); ++i, --waiting) {
+      const NodeId node = bucket[i];
+      if (cost[node.value] != at) continue;  // reached more cheaply before
+      if (node != to && topology_.node(node).role == NodeRole::endpoint) continue;
+      for (const LinkId id : topology_.links_into(node)) {
+        if (down_[id.value]) continue;
+        const NetLink& link = topology_.link(id);
+        const int through = at + link.cost;
+        if (through >= cost[link.from.value]) continue;
+        cost[link.from.value] = static_cast<std::uint16_t>(through);
+        ring_[static_cast<std::size_t>(through) % ring_.size()].push_back(link.from);
+        ++waiting;
+      }
+    }
+    bucket.clear();
   }
-  hops.assign(topology_.node_count(), kUnreachable);
-  hops[to.value] = 0;
-  boost::breadth_first_search(reversed, to.value,
-                              boost::visitor(boost::make_bfs_visitor(
-                                  boost::record_distances(hops.data(), boost::on_tree_edge()))));
-  return hops;
 }
 
 bool Router::walk(NodeId from, NodeId to, RoutePolicy policy, std::uint64_t hash,
                   std::vector<LinkId>& path, std::span<const double> load) {
-  const std::vector<std::uint16_t>& hops = distances_to(to);
-  if (hops[from.value] == kUnreachable) return false;
+  const std::vector<std::uint16_t>& cost = distances_to(to);
+  if (cost[from.value] == kUnreachable) return false;
   for (NodeId at = from; at != to;) {
     LinkId chosen;
     std::uint64_t candidates = 0;
     const std::uint64_t draw = mix(hash ^ (std::uint64_t{at.value} << 32));
     for (const LinkId id : topology_.links_from(at)) {
-      if (down_[id.value] || hops[topology_.link(id).to.value] + 1 != hops[at.value]) continue;
+      if (down_[id.value]) continue;
+      const NetLink& link = topology_.link(id);
+      if (cost[link.to.value] + link.cost != cost[at.value]) continue;
+      if (link.to != to && topology_.node(link.to).role == NodeRole::endpoint) continue;
       ++candidates;
       const bool take =
           !chosen.valid() ||

@@ -8,7 +8,7 @@
 
 namespace foretoken::sim::net {
 
-// How a path is chosen among the shortest (fewest links).
+// How a path is chosen among the shortest (least sum of link costs).
 enum class RoutePolicy : std::uint8_t {
   first,         // always the same one
   ecmp,          // by a hash of source, destination and flow, as switches do
@@ -18,9 +18,10 @@ enum class RoutePolicy : std::uint8_t {
 
 class Router {
  public:
-  // Keeps a reference to the topology. `down`: links that must not be used.
+  // Keeps a reference to the topology. Links without health must not be used.
   explicit Router(const Topology& topology);
   void set_down(LinkId link, bool down);
+  [[nodiscard]] bool is_down(LinkId link) const { return down_[link.value]; }
 
   // The links from one endpoint to another, written to `path` (cleared first). Throws InputError
   // naming both nodes if none is left. `load` is used by RoutePolicy::adaptive only.
@@ -30,14 +31,16 @@ class Router {
 
  private:
   const std::vector<std::uint16_t>& distances_to(NodeId to);
+  void search(NodeId to, std::vector<std::uint16_t>& cost);
   bool walk(NodeId from, NodeId to, RoutePolicy policy, std::uint64_t hash,
             std::vector<LinkId>& path, std::span<const double> load);
   bool change_rail(NodeId from, NodeId to, std::vector<LinkId>& path, NodeId& relay);
 
   const Topology& topology_;
   std::vector<bool> down_;
-  std::vector<std::vector<std::uint16_t>> distances_;  // by destination, hops; filled when asked
+  std::vector<std::vector<std::uint16_t>> distances_;  // by destination, cost; filled when asked
   std::vector<std::vector<NodeId>> servers_;           // endpoints by server
+  std::vector<std::vector<NodeId>> ring_;              // scratch of search(), nodes by cost
 };
 
 }  // namespace foretoken::sim::net

@@ -32,8 +32,19 @@ struct NetLink {
   core::BytesPerSecond bandwidth;  // raw, one direction
   core::Duration latency;          // propagation and forwarding, first bit to first bit
   double efficiency = 1.0;         // share of the raw bandwidth that payload can have
-  [[nodiscard]] double payload_bytes_per_s() const { return bandwidth.value() * efficiency; }
+  // Message of which half the link's rate is left: share = bytes / (bytes + half_bytes). 0 = flat.
+  double half_bytes = 0.0;
+  double health = 1.0;  // share of the bandwidth left; 0 = failed, 0.5 = trained at half rate
+  int cost = 1;         // a route takes the least sum of these, 1 .. kMostLinkCost
+  [[nodiscard]] double payload_bytes_per_s() const {
+    return bandwidth.value() * efficiency * health;
+  }
+  // What one message of that size can have of an idle link.
+  [[nodiscard]] double payload_bytes_per_s(double message_bytes) const {
+    return payload_bytes_per_s() * message_bytes / (message_bytes + half_bytes);
+  }
 };
+inline constexpr int kMostLinkCost = 15;
 
 class Topology {
  public:
@@ -41,6 +52,14 @@ class Topology {
   // Two directed links of equal figures; returns the one from a to b, the other has the next id.
   LinkId connect(NodeId a, NodeId b, core::BytesPerSecond bandwidth, core::Duration latency,
                  double efficiency = 1.0);
+  // As above, with every property of `like` but its ends.
+  LinkId connect(NodeId a, NodeId b, const NetLink& like);
+  // Degrades, fails (0) or restores (1) both directions of a link.
+  void set_health(LinkId link, double share);
+  // Every link of a node.
+  void set_health(NodeId node, double share);
+  // The node of that name; invalid if there is none.
+  [[nodiscard]] NodeId find(const std::string& name) const;
 
   // Every rule the fabric breaks, in words: a link without bandwidth, more links than a node has
   // ports, endpoints that cannot reach each other (two of them named). Empty = sound.
@@ -56,8 +75,14 @@ class Topology {
   // The smallest latency of a link between two servers (or of any link if all sit in one): what
   // parts of a simulation on different servers may look ahead. Zero for an empty fabric.
   [[nodiscard]] core::Duration lookahead() const;
+  // No message between endpoints of two servers takes less: the least time out of a server, over
+  // links inside it and the one that leaves it, of the two nearest to their borders together. What
+  // processes that stand for whole servers may look ahead. Zero where fewer than two servers are.
+  [[nodiscard]] core::Duration lookahead_between_servers() const;
 
  private:
+  [[nodiscard]] core::Duration way_out(const std::vector<NodeId>& server) const;
+
   std::vector<NetNode> nodes_;
   std::vector<NetLink> links_;
   std::vector<std::vector<LinkId>> out_, in_;

@@ -36,6 +36,43 @@ inline std::vector<Case> serving_cases() {
   closed.deployment.engine.client_s = 0.01;
   closed.deployment.batching.policy = BatchingPolicy::prefill_first;
   cases.push_back({"closed loop", closed});
+  // Conversations: turns follow answers, and the queue is by tenant.
+  ServingSpec talk = open;
+  talk.workload.arrivals = SessionArrivals{6.0, 4.0, 0.7};
+  talk.workload.input = {0.1, 60};
+  talk.workload.requests = 2'000;
+  talk.workload.classes = {{"a", 2.0, 0, -1}, {"b", 1.0, 1, 2'000'000'000'000}};
+  talk.deployment.batching.policy = BatchingPolicy::fair;
+  cases.push_back({"conversations", talk});
+  // Who is less urgent waits in host memory.
+  ServingSpec urgent = open;
+  urgent.workload.arrivals = ModulatedArrivals{{{80.0, 5.0}, {2.0, 20.0}}};
+  urgent.workload.classes = talk.workload.classes;
+  urgent.deployment.batching.policy = BatchingPolicy::priority;
+  urgent.deployment.model.layers = 1;
+  urgent.deployment.model.attention.kv_heads = urgent.deployment.model.attention.heads = 1;
+  urgent.deployment.model.attention.head_dim = 1;
+  urgent.deployment.batching.swap_bytes = 800.0;
+  cases.push_back({"priority with swapping", urgent});
+  // Two pools, the second fed by the first, replicas that fail and come back, tries again.
+  ServingSpec apart = fed;
+  apart.deployment.replicas = 4;
+  apart.deployment.role = PoolRole::prefill;
+  apart.pools.push_back(apart.deployment);
+  apart.pools[0].role = PoolRole::decode;
+  apart.pools[0].replicas = 3;
+  apart.workload.requests = 1'500;
+  for (int i = 0; i < 6; ++i)
+    apart.cluster.faults.events.push_back({FaultKind::gpu, i % 2, i / 2,
+                                           Duration::from_seconds(2.0 + 3.0 * i),
+                                           Duration::from_seconds(4.0), 1.0});
+  apart.cluster.rules.retries = 2;
+  apart.cluster.rules.retry_delay = Duration::from_seconds(0.5);
+  cases.push_back({"disaggregated, failing", apart});
+  // The same, with requests forgotten once they are done.
+  ServingSpec forgotten = apart;
+  forgotten.record_requests = false;
+  cases.push_back({"forgotten", forgotten});
   for (Case& c : cases) {
     c.spec.deployment.nodes = 1;
     c.spec.deployment.node.gpus = 8;
@@ -70,6 +107,12 @@ class Digest {
 inline std::uint64_t digest(const ServingResult& r) {
   Digest d;
   const RequestTable& t = r.requests;
+  for (const std::int64_t count : {r.arrived, r.completed, r.failed, r.retries}) d.add(count);
+  d.add(r.sketches.e2el.sum());
+  for (const PoolResult& pool : r.pools) {
+    d.add(pool.replica_seconds);
+    d.add(pool.output_tokens);
+  }
   for (const auto* column : {&t.arrival_s, &t.scheduled_s, &t.first_token_s, &t.last_token_s})
     d.add(*column);
   for (const auto* column : {&t.input_tokens, &t.output_tokens, &t.preemptions, &t.replica})
@@ -79,8 +122,8 @@ inline std::uint64_t digest(const ServingResult& r) {
        {&r.series.running, &r.series.waiting, &r.series.kv_used_fraction, &r.series.batch_tokens,
         &r.series.gpu_watts, &r.series.output_tokens_per_s, &r.steps.start_s, &r.steps.duration_s})
     d.add(*column);
-  for (const auto* column :
-       {&r.steps.replica, &r.steps.prefill_tokens, &r.steps.decode_sequences, &r.steps.kv_blocks})
+  for (const auto* column : {&r.steps.replica, &r.steps.prefill_tokens, &r.steps.decode_sequences,
+                             &r.steps.kv_blocks, &r.steps.waiting, &r.steps.swapped_blocks})
     d.add(*column);
   d.add(r.time);
   for (const double x : {r.energy.gpu_j, r.energy.server_j, r.energy.mean_gpu_watts,

@@ -18,8 +18,14 @@ ServingSpec random_spec() {
   DeploymentSpec& d = spec.deployment;
   d.replicas = *rc::gen::inRange(1, 4);
   d.router = *rc::gen::element<std::string>("round_robin", "least_requests");
-  d.batching.policy =
-      *rc::gen::element(BatchingPolicy::chunked_prefill, BatchingPolicy::prefill_first);
+  d.batching.policy = kPolicies[*rc::gen::inRange<std::size_t>(0, kPolicies.size())].policy;
+  d.batching.timeout = Duration::from_seconds(*rc::gen::element(0.0, 0.3));
+  d.batching.length_error = *rc::gen::element(0.0, 0.5);
+  d.batching.token_time = Duration::from_seconds(0.01);
+  d.batching.quantum_tokens = *rc::gen::inRange(1, 40);
+  d.model.layers = 1;  // 4 B of KV a token, 16 B a block
+  d.model.attention = {.heads = 1, .kv_heads = 1, .head_dim = 1, .mla = {}, .sparse = {}};
+  d.batching.swap_bytes = *rc::gen::element(0.0, 30.0, 1e9);
   d.engine.kv_watermark = *rc::gen::element(0.0, 0.05);
   d.engine.kv_reserve_output = *rc::gen::element(0.0, 0.0, 0.5, 1.0);
   d.engine.stream_interval = *rc::gen::inRange(1, 6);

@@ -29,8 +29,12 @@ TEST_CASE("the queue pops what an ordered map pops, cancellations included") {
     for (int i = 0; i < operations; ++i) {
       const std::uint64_t what = random.below(10);
       if (what < 5) {
-        const Key key = Key::make(now + random.below(spread), Priority::normal, 0, sequence);
-        handles.emplace_back(queue.push(key, 0, sequence, Payload(sequence)), key);
+        // Few times, so that the rest of the key often decides; a payload for every other event.
+        const auto priority = random.chance(0.5) ? Priority::normal : Priority::late;
+        const auto source = static_cast<std::uint32_t>(random.below(3));
+        const Key key = Key::make(now + random.below(spread), priority, source, sequence);
+        const Payload payload = sequence % 2 == 0 ? Payload() : Payload(sequence);
+        handles.emplace_back(queue.push(key, 0, sequence, payload), key);
         reference.emplace(std::pair(key.time, key.order), sequence++);
       } else if (what < 8) {
         const std::uint64_t time = queue.next_time();
@@ -38,7 +42,10 @@ TEST_CASE("the queue pops what an ordered map pops, cancellations included") {
         if (reference.empty()) continue;
         RC_ASSERT(time == reference.begin()->first.first);
         RC_ASSERT(queue.top_key().order == reference.begin()->first.second);
-        RC_ASSERT(queue.top_slot().payload.as<std::uint32_t>() == reference.begin()->second);
+        RC_ASSERT(queue.top_kind() == reference.begin()->second);
+        const Payload* const payload = queue.top_payload();
+        RC_ASSERT((payload != nullptr) == (queue.top_kind() % 2 == 1));
+        if (payload != nullptr) RC_ASSERT(payload->as<std::uint32_t>() == queue.top_kind());
         now = time;
         queue.pop();
         reference.erase(reference.begin());

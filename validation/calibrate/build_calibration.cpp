@@ -67,7 +67,8 @@ TableGpus table_gpus(const scenarios::loader::Catalogue& catalogue) {
   for (const auto& entry : scenarios::loader::list_cards("gpu", catalogue)) {
     const auto loaded = scenarios::loader::load_gpu(entry.name, catalogue);
     const auto& spec = loaded.card.spec;
-    if (!spec.tables.empty()) gpus.emplace(spec.tables, models::kernels::machine_of(spec));
+    // A GPU that the product has no tables of may be measured under its card's name.
+    gpus.emplace(spec.tables.empty() ? spec.name : spec.tables, models::kernels::machine_of(spec));
   }
   return gpus;
 }
@@ -85,8 +86,8 @@ Calibration read_measurements(const std::filesystem::path& folder, const TableGp
         report.diagnostics.push_back({(folder / file.gpu).string(),
                                       0,
                                       0,
-                                      "no GPU card names this folder by 'tables'; its files are "
-                                      "left out",
+                                      "no GPU card is called so or names this folder by "
+                                      "'tables'; its files are left out",
                                       {},
                                       false});
       continue;

@@ -152,13 +152,35 @@ class FileReader {
     return true;
   }
 
+  // Sizes are whole numbers from 1 (or 0 where a column may say "none") to 2^31 - 1.
+  [[nodiscard]] bool is_shape(std::size_t row) const {
+    constexpr double kMost = 2147483647.0;
+    for (const char* name :
+         {"m", "n", "k", "batch_size", "isl", "num_heads", "head_dim", "num_tokens", "hidden_size",
+          "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size", "num_gpus", "step",
+          "message_size", "num_key_value_heads", "window_size"}) {
+      const auto column = find(name);
+      if (!column) continue;
+      const std::string_view which(name);
+      const bool may_be_zero =
+          which == "step" || which == "num_key_value_heads" || which == "window_size";
+      const auto value = number_of(columns_.cells[*column][row]);
+      if (!value || *value < (may_be_zero ? 0 : 1) || *value > kMost) return false;
+    }
+    return true;
+  }
+
   // Rows whose time is a positive number, with that time in seconds.
   std::vector<std::pair<std::size_t, double>> timed_rows(const TimeColumn& time,
                                                          std::size_t column) {
     std::vector<std::pair<std::size_t, double>> rows;
-    std::size_t bad = 0;
-    int first_bad = 0;
+    std::size_t bad = 0, shapeless = 0;
+    int first_bad = 0, first_shapeless = 0;
     for (std::size_t i = 0; i < columns_.lines.size(); ++i) {
+      if (!is_shape(i)) {
+        if (shapeless++ == 0) first_shapeless = columns_.lines[i];
+        continue;
+      }
       const auto value = number_of(columns_.cells[column][i]);
       if (value && std::isfinite(*value) && *value > 0) {
         rows.emplace_back(i, *value * time.unit_s);
@@ -169,6 +191,9 @@ class FileReader {
     if (bad > 0)
       report(first_bad, fmt::format("{} rows whose {} is not a positive number are left out", bad,
                                     time.column));
+    if (shapeless > 0)
+      report(first_shapeless,
+             fmt::format("{} rows with a size below 1 or beyond 2^31 are left out", shapeless));
     return rows;
   }
 
@@ -178,6 +203,8 @@ class FileReader {
     for (const TimeColumn& time : kTimes)
       if (name == time.column) return false;
     if (name != "op_name" && name != "kernel_source") return true;
+    // Which of several operators a row is of.
+    if (name == "op_name" && (file_.op == "nccl" || file_.op == "mla_bmm")) return true;
     // These two only name what the file is about, unless they vary within it.
     const auto& cells = columns_.cells[column];
     return std::any_of(cells.begin(), cells.end(), [&](auto cell) { return cell != cells[0]; });

@@ -100,6 +100,10 @@ Description read_description(const fs::path& file, const scenarios::loader::Cata
   chunk.recomputed = fields.get<std::vector<std::string>>("recomputed");
   chunk.communication_sms = fields.get<int>("communication_sms");
   chunk.gradient_bytes = fields.positive<double>("gradient_bytes");
+  chunk.streaming = fields.positive<double>("streaming");
+  chunk.transposing = fields.positive<double>("transposing");
+  chunk.node_limit = fields.positive<int>("node_limit");
+  chunk.network_per_gpu = 1e9 * fields.positive<double>("network_gb_per_s_per_gpu");
   const auto tables = fields.get<std::map<std::string, std::string>>("tables");
   if (!tables.contains("gemm") || !tables.contains("attention")) {
     fields.problem("\"tables\" must name the engines of \"gemm\" and \"attention\"");

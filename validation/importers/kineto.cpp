@@ -27,7 +27,7 @@ struct Event {
   double thread = 0, stream = std::numeric_limits<double>::quiet_NaN();
   double device = 0, correlation = -1;
   std::vector<std::vector<std::int64_t>> dims;
-  std::vector<std::string> types;
+  std::vector<std::string> types, values;
   Message message;
 };
 
@@ -42,18 +42,10 @@ struct Span {
   std::int64_t op = 0;
 };
 
-// Operators whose shapes decide the time of their kernels. aten::linear and aten::matmul only wrap
-// these.
-bool wanted(std::string_view name) {
-  constexpr std::array<std::string_view, 8> kNames{"aten::mm",
-                                                   "aten::addmm",
-                                                   "aten::bmm",
-                                                   "aten::baddbmm",
-                                                   "aten::_scaled_mm",
-                                                   "aten::_scaled_dot_product_flash_attention",
-                                                   "aten::_scaled_dot_product_efficient_attention",
-                                                   "aten::_flash_attention_forward"};
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+// A size that a tensor can have, 1 to 2^31 - 1; anything else is 0, and nothing is predicted of it.
+std::int64_t size_of(double value) {
+  constexpr double kMost = 2147483647.0;
+  return value >= 1 && value <= kMost ? static_cast<std::int64_t>(value) : 0;
 }
 
 // Receives the JSON as a stream of tokens. Depth 1 is the trace's header, depth 3 an event (depth 2
@@ -162,11 +154,11 @@ bool Reader::number(double value) {
     if (name == "stream") event_.stream = value;
     if (name == "device") event_.device = value;
     if (name == "correlation") event_.correlation = value;
-    if (name == "In msg nelems") event_.message.elements = static_cast<std::int64_t>(value);
-    if (name == "Group size") event_.message.group = static_cast<int>(value);
+    if (name == "In msg nelems") event_.message.elements = size_of(value);
+    if (name == "Group size") event_.message.group = static_cast<int>(size_of(value));
   } else if (in_args() && depth() == event_depth_ + 3 && !event_.dims.empty() &&
              args_key() == "Input Dims") {
-    event_.dims.back().push_back(static_cast<std::int64_t>(value));
+    event_.dims.back().push_back(size_of(value));
   }
   return true;
 }
@@ -187,6 +179,8 @@ bool Reader::text(const std::string& value) {
     if (name == "dtype") event_.message.dtype = value;
   } else if (in_args() && depth() == event_depth_ + 2 && args_key() == "Input type") {
     event_.types.push_back(value);
+  } else if (in_args() && depth() == event_depth_ + 2 && args_key() == "Concrete Inputs") {
+    event_.values.push_back(value);
   }
   return true;
 }
@@ -220,10 +214,11 @@ void Reader::finish() {
     if (event_.correlation >= 0)
       launches_[static_cast<std::int64_t>(event_.correlation)] = {thread, event_.ts};
   } else if ((category == "cpu_op" || category == "Operator") && !event_.dims.empty() &&
-             wanted(event_.name)) {
+             has_shapes_of_interest(event_.name)) {
     spans_[thread].push_back(
         {event_.ts, event_.ts + event_.dur, static_cast<std::int64_t>(trace.ops.size())});
-    trace.ops.push_back({std::move(event_.name), std::move(event_.dims), std::move(event_.types)});
+    trace.ops.push_back({std::move(event_.name), std::move(event_.dims), std::move(event_.types),
+                         std::move(event_.values)});
   }
 }
 

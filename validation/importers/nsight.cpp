@@ -3,7 +3,14 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
 #include <memory>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "sim/core/error.hpp"
 
@@ -45,6 +52,13 @@ class Database {
     return found;
   }
 
+  bool has_column(const std::string& table, const std::string& column) {
+    bool found = false;
+    each("SELECT name FROM pragma_table_info('" + table + "') WHERE name='" + column + "'",
+         [&](sqlite3_stmt*) { found = true; });
+    return found;
+  }
+
   [[noreturn]] void fail(const std::string& what) const {
     throw InputError(name_ + ": " + what + " (" + sqlite3_errmsg(handle_.get()) +
                      "); export with: nsys export --type sqlite");
@@ -73,6 +87,96 @@ Kernel kernel_of(sqlite3_stmt* row, Kernel::Kind kind) {
   return kernel;
 }
 
+// One operator that the framework announced by a range (torch.autograd.profiler.emit_nvtx with
+// record_shapes): "aten::mm, seq = 7, op_id = 12, sizes = [[64, 128], [128, 256]]".
+std::optional<FrameworkOp> announced(const std::string& text) {
+  const std::string name = text.substr(0, text.find(','));
+  if (!has_shapes_of_interest(name)) return std::nullopt;
+  std::size_t at = text.find("sizes = [");
+  if (at == std::string::npos) return std::nullopt;
+  FrameworkOp op;
+  op.name = name;
+  int depth = 0;
+  for (at += 8; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '[') {
+      if (++depth == 2) op.dims.emplace_back();
+    } else if (c == ']') {
+      if (--depth == 0) return op;
+    } else if (c >= '0' && c <= '9' && depth == 2) {
+      char* end = nullptr;
+      const long long size = std::strtoll(text.c_str() + at, &end, 10);
+      op.dims.back().push_back(size <= INT32_MAX ? size : 0);
+      at = static_cast<std::size_t>(end - text.c_str()) - 1;
+    }
+  }
+  return std::nullopt;  // cut short
+}
+
+struct Range {
+  double start_us = 0, end_us = 0;
+  std::int64_t op = 0;
+};
+
+// Links kernels to the announced operators during which the host launched them.
+class Announcements {
+ public:
+  explicit Announcements(Database& database) : database_(database) {}
+
+  void link(Trace& trace, const std::vector<std::int64_t>& correlations) {
+    if (!database_.has_table("NVTX_EVENTS") || !database_.has_table("CUPTI_ACTIVITY_KIND_RUNTIME"))
+      return;
+    read_ranges(trace);
+    if (trace.ops.empty()) return;
+    std::unordered_map<std::int64_t, std::pair<std::int64_t, double>> launches;
+    database_.each("SELECT correlationId, globalTid, start FROM CUPTI_ACTIVITY_KIND_RUNTIME",
+                   [&](sqlite3_stmt* row) {
+                     launches[sqlite3_column_int64(row, 0)] = {
+                         sqlite3_column_int64(row, 1),
+                         static_cast<double>(sqlite3_column_int64(row, 2)) * 1e-3};
+                   });
+    for (std::size_t i = 0; i < trace.kernels.size(); ++i) {
+      const auto launch = launches.find(correlations[i]);
+      if (launch != launches.end())
+        trace.kernels[i].op = op_at(launch->second.first, launch->second.second);
+    }
+  }
+
+ private:
+  void read_ranges(Trace& trace) {
+    const std::string text = database_.has_column("NVTX_EVENTS", "textId")
+                                 ? "COALESCE(n.text, (SELECT value FROM StringIds WHERE id = "
+                                   "n.textId))"
+                                 : "n.text";
+    database_.each(
+        "SELECT " + text +
+            ", n.globalTid, n.start, n.end FROM NVTX_EVENTS n WHERE n.end IS NOT NULL ORDER BY "
+            "n.start",
+        [&](sqlite3_stmt* row) {
+          auto op = announced(text_of(row, 0));
+          if (!op) return;
+          ranges_[sqlite3_column_int64(row, 1)].push_back(
+              {static_cast<double>(sqlite3_column_int64(row, 2)) * 1e-3,
+               static_cast<double>(sqlite3_column_int64(row, 3)) * 1e-3,
+               static_cast<std::int64_t>(trace.ops.size())});
+          trace.ops.push_back(std::move(*op));
+        });
+  }
+
+  [[nodiscard]] std::int64_t op_at(std::int64_t thread, double us) const {
+    const auto ranges = ranges_.find(thread);
+    if (ranges == ranges_.end()) return -1;
+    auto after = std::upper_bound(ranges->second.begin(), ranges->second.end(), us,
+                                  [](double t, const Range& range) { return t < range.start_us; });
+    if (after == ranges->second.begin()) return -1;
+    --after;
+    return us <= after->end_us ? after->op : -1;
+  }
+
+  Database& database_;
+  std::map<std::int64_t, std::vector<Range>> ranges_;  // by thread, in order of start
+};
+
 }  // namespace
 
 Trace read_nsight(const std::filesystem::path& file) {
@@ -82,16 +186,19 @@ Trace read_nsight(const std::filesystem::path& file) {
                      ": no kernels: profile with `nsys profile --trace cuda` and export with "
                      "`nsys export --type sqlite`");
   Trace trace;
+  std::vector<std::int64_t> correlations;  // of trace.kernels
   const auto take = [&](Kernel::Kind kind) {
-    return [&trace, kind, &database](sqlite3_stmt* row) {
+    return [&trace, &correlations, kind, &database](sqlite3_stmt* row) {
       trace.kernels.push_back(kernel_of(row, kind));
+      correlations.push_back(sqlite3_column_count(row) > 5 ? sqlite3_column_int64(row, 5) : -1);
       if (trace.kernels.back().duration_us < 0) database.fail("a kernel ends before it starts");
     };
   };
-  database.each(
-      "SELECT s.value, k.deviceId, k.streamId, k.start, k.end FROM CUPTI_ACTIVITY_KIND_KERNEL k "
-      "JOIN StringIds s ON s.id = k.demangledName",
-      take(Kernel::Kind::kernel));
+  const bool linked = database.has_column("CUPTI_ACTIVITY_KIND_KERNEL", "correlationId");
+  database.each(std::string("SELECT s.value, k.deviceId, k.streamId, k.start, k.end, ") +
+                    (linked ? "k.correlationId" : "-1") +
+                    " FROM CUPTI_ACTIVITY_KIND_KERNEL k JOIN StringIds s ON s.id = k.demangledName",
+                take(Kernel::Kind::kernel));
   if (trace.kernels.empty()) throw InputError(file.string() + ": no kernel in the export");
   if (database.has_table("CUPTI_ACTIVITY_KIND_MEMCPY"))
     database.each("SELECT 'Memcpy', deviceId, streamId, start, end FROM CUPTI_ACTIVITY_KIND_MEMCPY",
@@ -102,6 +209,7 @@ Trace read_nsight(const std::filesystem::path& file) {
                     trace.device = text_of(row, 0);
                     trace.device_memory = sqlite3_column_double(row, 1);
                   });
+  Announcements(database).link(trace, correlations);
   std::stable_sort(trace.kernels.begin(), trace.kernels.end(),
                    [](const Kernel& a, const Kernel& b) { return a.start_us < b.start_us; });
   const auto first = std::find_if(trace.kernels.begin(), trace.kernels.end(),

@@ -1,7 +1,10 @@
 #include "validation/importers/predict.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
+
+#include "validation/importers/kernel_class.hpp"
 
 namespace foretoken::validation::importers {
 namespace {
@@ -45,7 +48,8 @@ bool aligned(const Product& product, double element_bytes) {
 std::optional<Product> product_of(const FrameworkOp& op) {
   const bool biased = op.name == "aten::addmm" || op.name == "aten::baddbmm";
   const bool batched = op.name == "aten::bmm" || op.name == "aten::baddbmm";
-  if (!biased && !batched && op.name != "aten::mm") return std::nullopt;
+  if (!biased && !batched && op.name != "aten::mm" && op.name != "aten::_scaled_mm")
+    return std::nullopt;
   const std::size_t at = biased ? 1 : 0, rank = batched ? 3 : 2;
   if (op.dims.size() < at + 2 || op.dims[at].size() != rank || op.dims[at + 1].size() != rank)
     return std::nullopt;
@@ -62,6 +66,65 @@ std::optional<Product> product_of(const FrameworkOp& op) {
   return product;
 }
 
+// Queries of [batch, heads, tokens, head size], keys alike with their own heads and length.
+std::optional<Attention> attention_of(const FrameworkOp& op) {
+  const bool flash = op.name == "aten::_scaled_dot_product_flash_attention";
+  if (!flash && op.name != "aten::_scaled_dot_product_efficient_attention") return std::nullopt;
+  if (op.dims.size() < 2 || op.dims[0].size() != 4 || op.dims[1].size() != 4) return std::nullopt;
+  const auto &q = op.dims[0], &k = op.dims[1];
+  for (const auto& dims : {q, k})
+    for (const std::int64_t n : dims)
+      if (n <= 0 || n > INT32_MAX) return std::nullopt;
+  Attention attention;
+  attention.batch = q[0];
+  attention.tokens = q[2];
+  attention.keys = k[2];
+  attention.heads = static_cast<int>(q[1]);
+  attention.kv_heads = static_cast<int>(k[1]);
+  attention.head_dim = static_cast<int>(q[3]);
+  // is_causal is the fifth input of the one and the seventh of the other.
+  const std::size_t causal = flash ? 4 : 6;
+  if (op.values.size() > causal && !op.values[causal].empty())
+    attention.causal = op.values[causal] == "True" || op.values[causal] == "true";
+  if (k[3] != q[3] || attention.heads % attention.kv_heads != 0 ||
+      (attention.causal && attention.keys < attention.tokens))
+    return std::nullopt;
+  return attention;
+}
+
+std::vector<Launched> launched_operators(const Trace& trace) {
+  std::vector<Launched> result(trace.ops.size());
+  for (std::size_t i = 0; i < trace.ops.size(); ++i) {
+    result[i].product = product_of(trace.ops[i]);
+    result[i].attention = attention_of(trace.ops[i]);
+  }
+  for (const Kernel& kernel : trace.kernels) {
+    if (kernel.op < 0) continue;
+    Launched& op = result[static_cast<std::size_t>(kernel.op)];
+    op.found = true;
+    op.measured_us += kernel.duration_us;
+    const std::string kernel_class = class_of(kernel);
+    op.tf32 = op.tf32 || kernel_class == "gemm tf32";
+    // Where the profiler recorded no types, the kernel's name tells.
+    if (!op.product || !op.product->dtype.empty()) continue;
+    if (kernel_class == "gemm bf16") op.product->dtype = "c10::BFloat16";
+    if (kernel_class == "gemm fp16") op.product->dtype = "c10::Half";
+    if (kernel_class.starts_with("gemm fp8")) op.product->dtype = "c10::Float8_e4m3fn";
+  }
+  return result;
+}
+
+Arithmetic arithmetic_of(const Launched& op) {
+  const std::string& dtype = op.product->dtype;
+  if (dtype.starts_with("c10::Float8")) return Arithmetic::fp8;
+  if (dtype == "c10::BFloat16" || dtype == "c10::Half") return Arithmetic::bf16;
+  return op.tf32 ? Arithmetic::tf32 : Arithmetic::fp32;
+}
+
+Predictor::Predictor(const hardware::NodeSpec& node, const models::kernels::EngineVersion& engine,
+                     std::shared_ptr<const models::kernels::Calibration> calibration)
+    : gpu_(node.gpu), kernels_(node, engine, std::move(calibration)) {}
+
 Predictor::Predictor(hardware::GpuSpec gpu, int gpus, const models::kernels::EngineVersion& engine,
                      std::shared_ptr<const models::kernels::Calibration> calibration)
     : gpu_(std::move(gpu)), kernels_(node_of(gpu_, gpus), engine, std::move(calibration)) {}
@@ -75,7 +138,7 @@ double Predictor::product_us(const Product& product, Arithmetic arithmetic) cons
   const auto memory_us = [&](double bytes) {
     return kernels_.time(llm::ElementwiseOp{bytes, 1}).seconds * 1e6;
   };
-  const double size = arithmetic == Arithmetic::bf16 ? 2 : 4;
+  const double size = arithmetic == Arithmetic::fp8 ? 1 : arithmetic == Arithmetic::bf16 ? 2 : 4;
   const double others = size * static_cast<double>(product.batch - 1) * n * k;  // matrices B
   if (arithmetic == Arithmetic::fp32) {
     const double peak = gpu_.sustained_compute * peak_of(gpu_, hardware::DType::fp32);
@@ -89,18 +152,36 @@ double Predictor::product_us(const Product& product, Arithmetic arithmetic) cons
   op.m = product.m * product.batch;
   op.n = product.n;
   op.k = static_cast<std::int64_t>(k * depth);
+  if (arithmetic == Arithmetic::fp8) op.format = llm::WeightFormat::fp8;
   const double bytes = others + (arithmetic == Arithmetic::tf32 ? 2 * m * n : 0);
   const double bandwidth = gpu_.memory_bandwidth.value();
   double us =
       kInSitu * kernels_.time(op).seconds * 1e6 + (bandwidth > 0 ? bytes / bandwidth * 1e6 : 0.0);
   if (!aligned(product, size)) {
-    const double peak = peak_of(gpu_, hardware::DType::bf16) / depth;
+    const double peak = peak_of(gpu_, arithmetic == Arithmetic::fp8 ? hardware::DType::fp8
+                                                                    : hardware::DType::bf16) /
+                        depth;
     const double moved = size * (m * k + k * n + m * n) + others;
     const double arithmetic_s = peak > 0 ? 2 * m * n * k / peak : 0;
     const double memory_s = bandwidth > 0 ? moved / bandwidth : 0;
     us *= 1 + (memory_s > 0 ? std::min(1.0, arithmetic_s / memory_s) : 1.0);
   }
   return us;
+}
+
+// Without a mask every query sees all keys: as many pairs as a prompt's queries have behind a
+// context of half the prompt less.
+double Predictor::attention_us(const Attention& attention) const {
+  llm::PrefillAttentionOp op;
+  op.batch = attention.batch;
+  op.tokens = attention.tokens;
+  op.context = attention.keys - attention.tokens;
+  if (!attention.causal)
+    op.context = std::max<std::int64_t>(0, attention.keys - (attention.tokens + 1) / 2);
+  op.heads = attention.heads;
+  op.kv_heads = attention.kv_heads;
+  op.head_dim = attention.head_dim;
+  return kInSitu * kernels_.time(op).seconds * 1e6;
 }
 
 std::optional<double> Predictor::message_us(const Message& message) const {

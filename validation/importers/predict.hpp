@@ -17,7 +17,7 @@ namespace foretoken::validation::importers {
 // trace.
 struct Expected {
   std::string kernel_class;
-  int n = 0;
+  int n = 0;  // 0 = not derived
   double us = 0.0;
   std::string source;  // table or model used
 };
@@ -32,6 +32,12 @@ struct TrainingChunk {
   std::vector<std::string> recomputed;  // matrices multiplied again in the backward pass
   int communication_sms = 0;            // set aside, not available to matrix products and attention
   double gradient_bytes = 4.0;          // of one accumulated weight gradient
+  // Kernels that pass over memory, in the step over alone: those that stream, and those that reduce
+  // or transpose through shared memory.
+  double streaming = 1.0, transposing = 1.0;
+  int node_limit = 0;            // nodes a token is sent to at most; 0 = as many as it has experts
+  double network_per_gpu = 0.0;  // byte/s between nodes; 0 = dispatch and combine not predicted
+  int gpus_per_node = 8;
   models::kernels::EngineVersion gemm_tables, attention_tables;
 };
 
@@ -54,14 +60,39 @@ struct Product {
 std::optional<Product> product_of(const FrameworkOp& op);
 
 // Tensor cores multiply 32-bit floats as TF32 where the framework allows it.
-enum class Arithmetic { bf16, tf32, fp32 };
+enum class Arithmetic { fp8, bf16, tf32, fp32 };
+
+// Attention of `batch` sequences of `tokens` queries over `keys` keys, 16 bits.
+struct Attention {
+  std::int64_t batch = 0, tokens = 0, keys = 0;
+  int heads = 0, kv_heads = 0, head_dim = 0;
+  bool causal = true;  // where the trace does not say
+};
+// Empty for operators that are no forward attention, or whose dimensions were not recorded.
+std::optional<Attention> attention_of(const FrameworkOp& op);
+
+// An operator with the kernels it launched.
+struct Launched {
+  std::optional<Product> product;
+  std::optional<Attention> attention;
+  double measured_us = 0;
+  bool tf32 = false;   // one of its kernels multiplies 32-bit floats on tensor cores
+  bool found = false;  // launched anything
+};
+// One for each operator of the trace; neither product nor attention where it is none.
+std::vector<Launched> launched_operators(const Trace& trace);
+Arithmetic arithmetic_of(const Launched& op);
 
 class Predictor {
  public:
+  // On a node of its own, large enough for `gpus`, or on the node given.
   Predictor(models::hardware::GpuSpec gpu, int gpus, const models::kernels::EngineVersion& engine,
+            std::shared_ptr<const models::kernels::Calibration> calibration);
+  Predictor(const models::hardware::NodeSpec& node, const models::kernels::EngineVersion& engine,
             std::shared_ptr<const models::kernels::Calibration> calibration);
 
   [[nodiscard]] double product_us(const Product& product, Arithmetic arithmetic) const;
+  [[nodiscard]] double attention_us(const Attention& attention) const;
   // Empty for collectives that no model describes.
   [[nodiscard]] std::optional<double> message_us(const Message& message) const;
 

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <istream>
@@ -131,6 +132,17 @@ void write_kernel_table(const Trace& trace, const std::filesystem::path& file) {
   if (!out || gzwrite(out.get(), text.data(), size) != static_cast<int>(size) ||
       gzclose(out.release()) != Z_OK)
     throw InputError(file.string() + ": cannot be written");
+}
+
+bool has_shapes_of_interest(std::string_view name) {
+  constexpr std::array<std::string_view, 7> kNames{"aten::mm",
+                                                   "aten::addmm",
+                                                   "aten::bmm",
+                                                   "aten::baddbmm",
+                                                   "aten::_scaled_mm",
+                                                   "aten::_scaled_dot_product_flash_attention",
+                                                   "aten::_scaled_dot_product_efficient_attention"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
 Trace read_trace(const std::filesystem::path& file) {

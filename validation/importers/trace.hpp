@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace foretoken::validation::importers {
@@ -36,7 +37,13 @@ struct FrameworkOp {
   std::string name;  // aten::mm, ...
   std::vector<std::vector<std::int64_t>> dims;
   std::vector<std::string> types;  // float, c10::BFloat16, ...
+  // Values of its inputs as recorded, "" for tensors; empty = not recorded.
+  std::vector<std::string> values = {};
 };
+
+// Operators whose shapes decide the time of their kernels (aten::linear and aten::matmul only wrap
+// these); no others are kept.
+bool has_shapes_of_interest(std::string_view op_name);
 
 struct Trace {
   std::string device;           // as the driver names it; empty = not recorded

@@ -1,5 +1,6 @@
 // Operators of a training chunk, counted and timed from the model card.
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "sim/core/error.hpp"
@@ -76,6 +77,11 @@ class Chunk {
     experts();
     router();
     attention();
+    casts();
+    norms_and_rotation();
+    activations();
+    permutation();
+    exchange();
     std::vector<Expected> result;
     for (auto& [name, expected] : classes_) {
       expected.kernel_class = name;
@@ -173,6 +179,82 @@ class Chunk {
     add("attention backward pre/post", 1, memory_us(rows * (2 * 2 * v + 4 * qk)),
         "memory bandwidth");
     add("attention backward pre/post", 1, memory_us(rows * (4 + 2) * qk), "memory bandwidth");
+  }
+
+  // Passes over memory. `bytes` of one layer, in n kernels.
+  void pass(const std::string& kernel_class, int n, double bytes, double factor) {
+    add(kernel_class, n, factor * memory_us(bytes / n), "memory bandwidth");
+    classes_[kernel_class].n = 0;  // fusion decides how many: no claim
+  }
+  [[nodiscard]] double routed_rows() const {
+    return static_cast<double>(chunk_.tokens) * chunk_.model.moe->top_k;
+  }
+
+  // Scaling to FP8 (report, section 3.3): the input of every product along its rows (2 bytes read,
+  // 1 written), shared where two products read the same; backward the output's gradient along rows
+  // and along columns, and the kept input again along columns (1 read, 1 written).
+  void casts() {
+    const llm::ModelSpec& model = chunk_.model;
+    const double tokens = static_cast<double>(chunk_.tokens);
+    double in = model.hidden, out = 0, again = 0;  // in: what is dispatched, as well
+    bool first = true;
+    for (const Matrix& m : dense_matrices(model)) {
+      const bool shares = m.name == "kv_a";  // the input of the query's down-projection
+      if (!shares || first) in += static_cast<double>(m.in);
+      first = false;
+      out += static_cast<double>(m.out);
+      const auto& twice = chunk_.recomputed;
+      if (std::find(twice.begin(), twice.end(), m.name) != twice.end())
+        again += static_cast<double>(m.in);
+    }
+    const double inter = model.moe->intermediate, hidden = model.hidden;
+    const double dense = tokens * (3 * (in + again) + 6 * out + 2 * (in - hidden));
+    const double routed = routed_rows() * (6 * (hidden + 2 * inter) + 2 * (hidden + inter));
+    constexpr int kKernels = 67;  // of a layer, by the trace's count; each a launch
+    pass("cast and transpose", kKernels, dense + routed, chunk_.transposing);
+  }
+
+  // Norms of hidden states and latents forward, again in the backward pass (recomputed), and their
+  // gradients; rotation of queries and keys in place, three times.
+  void norms_and_rotation() {
+    const llm::MlaSpec& mla = *chunk_.model.attention.mla;
+    const double tokens = static_cast<double>(chunk_.tokens);
+    const double width = 2.0 * chunk_.model.hidden + mla.q_lora_rank + mla.kv_lora_rank;
+    pass("norm", 12, tokens * width * (2 * 4 + 6), chunk_.transposing);
+    const double rotated = (chunk_.model.attention.heads + 1.0) * mla.qk_rope_head_dim;
+    // A part of each head, so that rows are strided.
+    pass("rotary embedding", 6, tokens * rotated * 4 * 3, chunk_.transposing);
+  }
+
+  // SwiGLU: both halves read, the product written in FP8; backward both halves and the gradient
+  // read, both gradients and the product written.
+  void activations() {
+    const llm::MoeSpec& moe = *chunk_.model.moe;
+    const double rows = routed_rows() + static_cast<double>(chunk_.tokens) * moe.shared_experts;
+    const double inter = moe.intermediate;
+    pass("activation", 6, rows * inter * ((4 + 1) + (4 + 2 + 4 + 2)), chunk_.streaming);
+  }
+
+  // Rows that arrive are spread by expert (FP8) and summed up again (bf16), forward and backward.
+  void permutation() {
+    const double elements = routed_rows() * chunk_.model.hidden;
+    pass("expert permutation", 6, 2 * elements * ((1 + 1) + (2 + 2)), chunk_.streaming);
+  }
+
+  // Dispatch in FP8 with a scale for 128, combine in bf16, both ways; a token once to each of its
+  // nodes. The kernels in a trace wait for their peers as well, which is not predicted.
+  void exchange() {
+    if (chunk_.network_per_gpu <= 0) return;
+    const llm::MoeSpec& moe = *chunk_.model.moe;
+    const double nodes = static_cast<double>(chunk_.expert_parallel) / chunk_.gpus_per_node;
+    double reached = nodes * (1 - std::pow(1 - 1 / nodes, moe.top_k));
+    if (chunk_.node_limit > 0) reached = std::min<double>(reached, chunk_.node_limit);
+    constexpr double kEfficiency = 0.85;  // of a NIC's rate, long messages
+    const double elements = static_cast<double>(chunk_.tokens) * reached * chunk_.model.hidden;
+    const double us = elements * (nodes - 1) / nodes / (kEfficiency * chunk_.network_per_gpu) * 1e6;
+    add("dispatch", 2, us * (1 + 4.0 / 128), "network bandwidth");
+    add("combine", 2, us * 2, "network bandwidth");
+    classes_["dispatch"].n = classes_["combine"].n = 0;
   }
 
   const TrainingChunk& chunk_;

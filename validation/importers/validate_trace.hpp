@@ -29,7 +29,8 @@ struct ClassRow {
 struct ShapeRow {
   std::string name, shape;
   int n = 0;
-  double measured_us = 0.0;
+  double measured_us = 0.0;  // of all operators; of the shortest collective, which waited least
+  double longest_us = 0.0;   // of a collective
   std::optional<double> predicted_us;
 };
 
@@ -48,8 +49,12 @@ struct TraceReport {
   std::string trace;
   std::string gpu;  // card; empty = none known, nothing predicted
   double span_us = 0.0;
+  // Where a model card says what ran: sums of the predicted classes, and compute with the one
+  // message that has nothing to hide behind.
+  std::optional<double> predicted_span_us, predicted_compute_us, predicted_communication_us;
   std::vector<ClassRow> classes;      // by measured time, falling
   std::vector<ShapeRow> products;     // the same
+  std::vector<ShapeRow> attention;    // by shape
   std::vector<ShapeRow> collectives;  // in order of the trace
   std::vector<StreamRow> streams;
   Overlap overlap;
@@ -57,11 +62,14 @@ struct TraceReport {
 };
 
 // `gpu`: card to predict with; empty = the one that the trace, or the description beside it, names.
+// `node`: card of the node, which says how its GPUs are joined; empty = by the GPU's own links.
 TraceReport validate_trace(const std::filesystem::path& file, const std::string& gpu,
-                           const scenarios::loader::Catalogue& catalogue,
+                           const std::string& node, const scenarios::loader::Catalogue& catalogue,
                            const std::filesystem::path& calibration);
 
-// The card whose name the driver's name contains, of the nearest memory; empty = none.
-std::string card_of_device(const Trace& trace, const scenarios::loader::Catalogue& catalogue);
+// The card whose name the driver's name contains, of the nearest memory (0 = not known); empty =
+// none.
+std::string card_of_device(const std::string& name, double device_memory,
+                           const scenarios::loader::Catalogue& catalogue);
 
 }  // namespace foretoken::validation::importers

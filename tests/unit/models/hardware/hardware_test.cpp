@@ -22,3 +22,21 @@ TEST_CASE("number formats: the names of configs and tables") {
   CHECK_FALSE(parse_dtype("bf17").has_value());
   CHECK_FALSE(parse_dtype("").has_value());
 }
+
+TEST_CASE("a socket as a device: cores for SMs, cache for L2, socket links for NVLink") {
+  CpuSpec cpu;
+  cpu.name = "socket";
+  cpu.cores = 40;
+  cpu.cache = Bytes(60e6);
+  cpu.memory_bandwidth = BytesPerSecond(200e9);
+  cpu.socket_bandwidth = BytesPerSecond(67e9);
+  cpu.peak[DType::fp32] = FlopsPerSecond(6e12);
+  const GpuSpec device = device_of(cpu);
+  CHECK(device.processor == Processor::cpu);
+  CHECK(device.sm_count == 40);
+  CHECK(device.l2_cache.value() == 60e6);
+  CHECK(device.memory_bandwidth.value() == 200e9);
+  CHECK(device.scale_up_bandwidth.value() == 67e9);
+  CHECK(device.peak.at(DType::fp32).value() == 6e12);
+  CHECK(device.tables.empty());
+}

@@ -133,3 +133,26 @@ TEST_CASE("KV bytes per GPU: heads are split, then copied; the latent is on ever
   CHECK(kv_bytes_per_token_per_gpu(deepseek_v3(), layout(8), bf16) == 70'272);
   CHECK(kv_bytes_per_token_per_gpu(llama_70b(), layout(1, 2), bf16) == 327'680 / 2.0);
 }
+
+TEST_CASE("experts in host memory: off the GPUs, all of them on the host, one node, no spreading") {
+  const Precision int4{WeightFormat::int4_wo, DType::bf16, DType::bf16};
+  Layout host = layout(1);
+  host.experts_on_host = true;
+  CHECK(layout_errors(deepseek_v3(), host).empty());
+  // 58 layers x 256 experts x 44,040,192 weights x (0.5 + 2.5 / 128) B
+  const double experts = 58.0 * 256 * 44'040'192 * (0.5 + 2.5 / 128);
+  CHECK(host_weight_bytes(deepseek_v3(), host, int4).value() == Approx(experts));
+  CHECK(host_weight_bytes(deepseek_v3(), layout(1), int4).value() == 0);
+  CHECK(weight_bytes_per_gpu(deepseek_v3(), layout(1), int4).value() -
+            weight_bytes_per_gpu(deepseek_v3(), host, int4).value() ==
+        Approx(experts));
+  CHECK(layout_errors(llama_70b(), host).size() == 1);
+  host.tensor = 8;
+  host.gpus_per_node = 8;
+  CHECK(layout_errors(deepseek_v3(), host).empty());
+  host.expert = 8;
+  CHECK(layout_errors(deepseek_v3(), host).size() == 1);
+  host.expert = 1;
+  host.gpus_per_node = 4;
+  CHECK(layout_errors(deepseek_v3(), host).size() == 1);
+}

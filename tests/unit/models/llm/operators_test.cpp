@@ -275,3 +275,23 @@ TEST_CASE("context parallelism: shares of a prompt and of the cache") {
   const auto comm = communication_operators(deepseek_v3(), cp, kFp8Block, 4096);
   CHECK(std::get<CollectiveOp>(named(comm, "experts.all_gather").shape).bytes == 4096.0 * 7168 * 2);
 }
+
+TEST_CASE("experts on the host: one operator there, hidden states there and back, no all-reduce") {
+  Layout host;
+  host.tensor = 2;
+  host.experts_on_host = true;
+  const auto dense = dense_operators(deepseek_v3(), host, Precision{}, 100, 1, 100, 0.0);
+  const auto& experts = std::get<MoeOp>(named(dense, "experts").shape);
+  CHECK(experts.on_host);
+  CHECK(experts.tensor == 1);
+  CHECK(experts.expert == 1);
+  CHECK(experts.tokens == 100);
+  const auto comm = communication_operators(deepseek_v3(), host, Precision{}, 100);
+  const auto& there = std::get<CollectiveOp>(named(comm, "experts.to_host").shape);
+  CHECK(there.kind == CollectiveKind::host_copy);
+  // 100 tokens x 7168 x 2 B, and 8 experts' ids and weights of 4 bytes each.
+  CHECK(there.bytes == 100.0 * 7168 * 2 + 100 * 8 * 8);
+  CHECK(std::get<CollectiveOp>(named(comm, "experts.from_host").shape).bytes == 100.0 * 7168 * 2);
+  CHECK(named(comm, "experts.to_host").repeat == 58);
+  for (const auto& op : comm) CHECK(op.name != "experts.all_reduce");
+}

@@ -115,3 +115,23 @@ TEST_CASE("Workloads that cannot be simulated say why") {
     CHECK(error.diagnostics().size() == 2);  // concurrency and number
   }
 }
+
+// Mean 800 and sigma 1: the median is 800 / sqrt(e) = 485.
+TEST_CASE("Log-normal lengths have the stated mean and median, and end at the longest") {
+  WorkloadSpec workload;
+  workload.input = {.low_fraction = 1.0, .tokens = 100'000, .mean = 800, .sigma = 1.0};
+  workload.output = {.low_fraction = 1.0, .tokens = 900, .mean = 800, .sigma = 1.0};
+  double sum = 0;
+  int below = 0, longest = 0;
+  constexpr int kRequests = 40'000;
+  for (std::uint64_t i = 0; i < kRequests; ++i) {
+    const Lengths lengths = draw_lengths(workload, 7, i);
+    sum += lengths.input;
+    below += lengths.input < 485;
+    longest = std::max(longest, lengths.output);
+    REQUIRE(lengths.input >= 1);
+  }
+  CHECK(sum / kRequests == Approx(800).epsilon(0.02));
+  CHECK(below / double(kRequests) == Approx(0.5).margin(0.01));
+  CHECK(longest == 900);
+}

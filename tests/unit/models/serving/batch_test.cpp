@@ -13,10 +13,18 @@ Sequence request(std::int32_t input, std::int32_t output) {
   return s;
 }
 
+// The front of the queue into the batch, if the rules allow it.
+bool admit_front(Batch& batch, std::int32_t tokens, std::int64_t keep_free, std::int64_t now_ps) {
+  const Slot slot = batch.waiting().front();
+  if (!batch.can_admit(slot, tokens, keep_free)) return false;
+  batch.admit(slot, tokens, now_ps);
+  return true;
+}
+
 // Admits the front and processes its whole prompt in one go.
 Slot start(Batch& batch, std::int32_t input, std::int32_t output) {
   const Slot slot = batch.enqueue(request(input, output));
-  REQUIRE(batch.admit_front(input, 0, 0));
+  REQUIRE(admit_front(batch, input, 0, 0));
   batch.end_chunk(slot, input, 0);
   return slot;
 }
@@ -76,13 +84,59 @@ TEST_CASE("Preemption gives back every block and keeps what was generated") {
   const Slot b = start(batch, 8, 20);
   decode(batch);
   CHECK(batch.used_blocks() == 6);
-  CHECK(batch.preempt_latest() == b);
+  REQUIRE(batch.last_in_rank() == b);
+  CHECK(batch.preempt(b, 0.0) == 0);  // nothing copied
   CHECK(batch.used_blocks() == 3);
   CHECK(batch.waiting().front() == b);
   CHECK(batch.sequence(b).target == 8 + 2);  // prompt and the two tokens it had made
   CHECK(batch.sequence(b).prefilled == 0);
   CHECK(batch.preemptions() == 1);
   CHECK(batch.steps_to_milestone() == 18);  // A's; B's is stale
+  CHECK(batch.recomputed_tokens() == 9);    // 8 of the prompt and the one token fed back
+}
+
+TEST_CASE("A preempted sequence waits in host memory and decodes on as it comes back") {
+  // Blocks of 4, room for 3 in host memory. A and B: 8 prompt tokens, one decode each: 9 cached in
+  // 3 blocks. B's 3 blocks go out and come back; A's then find no room while B is out.
+  Batch batch(10, 4, {8, 0, 0.0, 0, 3}, 1);
+  const Slot a = start(batch, 8, 20);
+  const Slot b = start(batch, 8, 20);
+  decode(batch);
+  CHECK(batch.preempt(b, 0.0) == 3);
+  CHECK(batch.swapped_blocks() == 3);
+  CHECK(batch.used_blocks() == 3);
+  CHECK(batch.sequence(b).target == batch.sequence(b).prefilled);
+  CHECK(batch.preempt(a, 0.0) == 0);
+  CHECK(batch.recomputed_tokens() == 9);
+  REQUIRE(batch.waiting().front() == a);
+  REQUIRE(batch.can_admit(b, 0, 0));
+  CHECK(batch.admit(b, 0, 7) == 3);
+  CHECK(batch.swapped_blocks() == 0);
+  CHECK(batch.sequence(b).state == SequenceState::decoding);
+  CHECK(batch.cached_tokens(b) == 9);
+  CHECK(batch.generated_tokens(b) == 2);
+  CHECK(batch.steps_to_milestone() == 18);
+  decode(batch);
+  CHECK(batch.cached_tokens(b) == 10);
+  CHECK(batch.generated_tokens(b) == 3);
+}
+
+TEST_CASE("The queue is in order of rank; a preempted request goes ahead of its equals") {
+  Batch batch(100, 4, {8, 0, 0.0}, 1);
+  const auto enqueue = [&](double rank) {
+    Sequence s = request(4, 2);
+    s.rank = rank;
+    return batch.enqueue(s);
+  };
+  const Slot a = enqueue(5), b = enqueue(3), c = enqueue(5), d = enqueue(4);
+  CHECK(std::vector<Slot>(batch.waiting().begin(), batch.waiting().end()) ==
+        std::vector<Slot>{b, d, a, c});
+  batch.admit(a, 4, 0);  // from the middle
+  CHECK(std::vector<Slot>(batch.waiting().begin(), batch.waiting().end()) ==
+        std::vector<Slot>{b, d, c});
+  batch.preempt(a, 5.0);
+  CHECK(std::vector<Slot>(batch.waiting().begin(), batch.waiting().end()) ==
+        std::vector<Slot>{b, d, a, c});
 }
 
 TEST_CASE("Admission: slots, blocks, watermark, reservation") {
@@ -90,20 +144,20 @@ TEST_CASE("Admission: slots, blocks, watermark, reservation") {
     Batch batch(10, 4, {1, 0, 0.0}, 1);
     start(batch, 4, 2);
     batch.enqueue(request(4, 2));
-    CHECK_FALSE(batch.admit_front(4, 0, 0));
+    CHECK_FALSE(admit_front(batch, 4, 0, 0));
   }
   SECTION("blocks kept for others") {
     Batch batch(4, 4, {8, 0, 0.0}, 1);
     start(batch, 8, 2);
     batch.enqueue(request(8, 2));
-    CHECK_FALSE(batch.admit_front(8, 1, 0));
-    CHECK(batch.admit_front(8, 0, 0));
+    CHECK_FALSE(admit_front(batch, 8, 1, 0));
+    CHECK(admit_front(batch, 8, 0, 0));
   }
   SECTION("watermark, but not for the only request") {
     Batch batch(4, 4, {8, 2, 0.0}, 1);
     start(batch, 12, 2);
     batch.enqueue(request(4, 2));
-    CHECK_FALSE(batch.admit_front(4, 0, 0));
+    CHECK_FALSE(admit_front(batch, 4, 0, 0));
   }
   SECTION("reservation counts what running requests may still need") {
     // Each commits 4 prompt + 8 output tokens = 3 blocks of 4: two fit into 7, three do not.
@@ -111,14 +165,14 @@ TEST_CASE("Admission: slots, blocks, watermark, reservation") {
     start(batch, 4, 8);
     start(batch, 4, 8);
     batch.enqueue(request(4, 8));
-    CHECK_FALSE(batch.admit_front(4, 0, 0));
+    CHECK_FALSE(admit_front(batch, 4, 0, 0));
   }
 }
 
 TEST_CASE("Extending a prompt takes blocks only as it crosses them") {
   Batch batch(4, 4, {8, 0, 0.0}, 1);
   const Slot a = batch.enqueue(request(14, 2));
-  REQUIRE(batch.admit_front(3, 0, 5));
+  REQUIRE(admit_front(batch, 3, 0, 5));
   CHECK(batch.sequence(a).scheduled_ps == 5);
   CHECK_FALSE(batch.end_chunk(a, 3, 6));
   CHECK(batch.used_blocks() == 1);

@@ -41,11 +41,13 @@ inline ServingSpec small_spec(int max_tokens, int max_sequences) {
   d.node.gpus = 8;
   d.node.gpu.idle = hardware::Watts(100);
   d.node.gpu.tdp = hardware::Watts(700);
+  d.node.gpu.pcie_bandwidth = hardware::BytesPerSecond(1e4);
   d.node.host_idle = hardware::Watts(500);
   d.node.host_load = hardware::Watts(1000);
   d.power.memory = 0.5;
   d.engine.kv_block_tokens = 4;
-  d.batching = {BatchingPolicy::chunked_prefill, max_tokens, max_sequences};
+  d.batching.max_tokens = max_tokens;
+  d.batching.max_sequences = max_sequences;
   return spec;
 }
 
@@ -57,7 +59,9 @@ struct At {
 inline TraceArrivals trace(const std::vector<At>& requests) {
   auto list = std::make_shared<std::vector<TraceRequest>>();
   for (const At& r : requests)
-    list->push_back({sim::core::Duration::from_seconds(r.seconds).ps(), r.input, r.output});
+    list->push_back({.arrival_ps = sim::core::Duration::from_seconds(r.seconds).ps(),
+                     .input_tokens = r.input,
+                     .output_tokens = r.output});
   return {std::move(list), 1.0};
 }
 

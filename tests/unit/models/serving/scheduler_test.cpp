@@ -7,6 +7,14 @@ using namespace foretoken::models::serving;
 
 namespace {
 
+BatchingSpec spec(BatchingPolicy policy, int max_tokens) {
+  BatchingSpec result;
+  result.policy = policy;
+  result.max_tokens = max_tokens;
+  result.max_sequences = 16;
+  return result;
+}
+
 struct Bench {
   Batch batch;
   std::unique_ptr<Scheduler> scheduler;
@@ -14,7 +22,7 @@ struct Bench {
 
   Bench(BatchingPolicy policy, int max_tokens, std::int64_t blocks, int ranks = 1)
       : batch(blocks, 4, {16, 0, 0.0}, 1),
-        scheduler(make_scheduler({policy, max_tokens, 16}, ranks)) {}
+        scheduler(make_scheduler(spec(policy, max_tokens), ranks)) {}
 
   Slot arrive(std::int32_t input, std::int32_t output) {
     Sequence s;

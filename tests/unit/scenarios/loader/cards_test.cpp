@@ -146,11 +146,13 @@ TEST_CASE("every node card loads with its GPU and sane host figures") {
     const auto loaded = load_node(entry.name, shipped());
     const auto& node = loaded.card.spec;
     CHECK(loaded.warnings.empty());
-    CHECK(loaded.files.size() == 2);
+    const bool computes_on_cpu = node.gpu.processor == models::hardware::Processor::cpu;
+    CHECK(loaded.files.size() == (node.sockets > 0 && !computes_on_cpu ? 3 : 2));
     CHECK(node.gpus >= 1);
     CHECK((node.gpus == 1) == (node.scale_up == "none"));
-    CHECK((node.scale_up == "nvswitch" || node.scale_up == "nvlink-pairs" ||
-           node.scale_up == "mesh") == (node.gpus > 1 && node.gpu.scale_up_bandwidth.value() > 0));
+    CHECK((node.scale_up == "nvswitch" || node.scale_up == "sockets" ||
+           node.scale_up == "nvlink-pairs" || node.scale_up == "mesh") ==
+          (node.gpus > 1 && node.gpu.scale_up_bandwidth.value() > 0));
     CHECK((node.scale_up_latency_s > 0.0) == (node.gpus > 1));
     CHECK(node.nics >= 1);
     CHECK(node.nic_bandwidth.value() >= 0.125e9);
@@ -159,7 +161,7 @@ TEST_CASE("every node card loads with its GPU and sane host figures") {
     // Where GPUs share a host, it takes less than they do at full load.
     CHECK((node.gpus == 1 || node.host_load.value() < node.gpus * node.gpu.tdp.value()));
     CHECK(node.psu_efficiency >= 0.9);
-    CHECK(node.sources.size() == 9);
+    CHECK(node.sources.size() == (node.sockets > 0 && !computes_on_cpu ? 10 : 9));
   }
 }
 
@@ -270,7 +272,7 @@ TEST_CASE("every engine card loads with figures in range") {
     CHECK(!engine.graph_batches.empty());
     CHECK(engine.memory_rule != MemoryRule::by_engine);
   }
-  CHECK(names == std::set<std::string>{"sglang", "trtllm", "vllm"});
+  CHECK(names == std::set<std::string>{"deepseek", "sglang", "trtllm", "vllm"});
 }
 
 TEST_CASE("a GPU card of one's own, by path") {

@@ -208,6 +208,79 @@ TEST_CASE("quantised checkpoints") {
        "input_activations": null}}})") == WeightFormat::int4_wo);
 }
 
+TEST_CASE("4-bit floats: NVIDIA's in groups of 16, the MX ones of 32, and AMD's") {
+  const auto with = [](const std::string& quant) {
+    return parse_model_config(
+               replaced(kLlama, "{\n", "{\n\"quantization_config\": " + quant + ",\n"), "card.json")
+        .checkpoint;
+  };
+  const std::string tensors =
+      R"({"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights":
+      {"num_bits": 4, "type": "float", "strategy": "group", "group_size": )";
+  CHECK(with(tensors + "16}}}}") == WeightFormat::nvfp4);
+  CHECK(with(tensors + "32}}}}") == WeightFormat::mxfp4);
+  CHECK(with(R"({"quant_method": "quark", "global_quant_config": {"weight": {"dtype": "fp4"}}})") ==
+        WeightFormat::mxfp4);
+  CHECK(with(R"({"quant_method": "auto-round", "bits": 4})") == WeightFormat::int4_wo);
+}
+
+TEST_CASE("rope scaling of every form leaves the shapes alone") {
+  for (const char* rope :
+       {R"("rope_scaling": null)", R"("rope_scaling": {"type": "linear", "factor": 2.0})",
+        R"("rope_scaling": {"rope_type": "dynamic", "factor": 2.0})",
+        R"("rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0})",
+        R"("rope_scaling": {"rope_type": "longrope", "short_factor": [1.0, 2.0]})",
+        R"("rope_scaling": {"type": "yarn", "factor": 40, "mscale": 1.0, "beta_fast": 32})",
+        R"("rope_parameters": {"rope_type": "default", "rope_theta": 500000.0})"}) {
+    INFO(rope);
+    const auto model =
+        parse_model_config(replaced(kLlama, "{\n", std::string("{\n  ") + rope + ",\n"), "m.json");
+    CHECK(count_parameters(model).total == 6'738'415'616);
+    CHECK(model.max_positions == 4096);
+  }
+}
+
+TEST_CASE("configs as published, of models that have no card here") {
+  // Qwen3-Coder-480B-A35B: 62 layers, 160 experts of 3 x 6144 x 2560; published as 480B and 35B.
+  const auto coder = parse_model_config(R"({"architectures": ["Qwen3MoeForCausalLM"],
+      "attention_bias": false, "decoder_sparse_step": 1, "head_dim": 128, "hidden_size": 6144,
+      "intermediate_size": 8192, "max_position_embeddings": 262144, "max_window_layers": 62,
+      "mlp_only_layers": [], "moe_intermediate_size": 2560, "norm_topk_prob": true,
+      "num_attention_heads": 96, "num_experts": 160, "num_experts_per_tok": 8,
+      "num_hidden_layers": 62, "num_key_value_heads": 8, "qkv_bias": false, "use_qk_norm": true,
+      "shared_expert_intermediate_size": 0, "sliding_window": null, "use_sliding_window": false,
+      "tie_word_embeddings": false, "torch_dtype": "bfloat16", "vocab_size": 151936})",
+                                        "coder.json");
+  CHECK(static_cast<double>(count_parameters(coder).total) == Approx(480e9).epsilon(0.005));
+  CHECK(static_cast<double>(count_parameters(coder).active) == Approx(35e9).epsilon(0.02));
+  // gpt-oss-20b: 24 layers, 32 experts; published as 20.9B total, 3.6B active.
+  auto text =
+      replaced(text_of("gpt-oss-120b"), "\"num_hidden_layers\": 36", "\"num_hidden_layers\": 24");
+  text = replaced(text, "\"num_local_experts\": 128", "\"num_local_experts\": 32");
+  const auto begin = text.find("\"layer_types\"");
+  const auto end = text.find(']', begin) + 1;
+  std::string types;
+  for (int i = 0; i < 12; ++i)
+    types += std::string(i > 0 ? ", " : "") + R"("sliding_attention", "full_attention")";
+  text.replace(begin, end - begin, "\"layer_types\": [" + types + "]");
+  const auto oss = parse_model_config(text, "gpt-oss-20b.json");
+  CHECK(static_cast<double>(count_parameters(oss).total) == Approx(20.9e9).epsilon(0.005));
+  const auto count = count_parameters(oss);  // published without the embedding
+  CHECK(static_cast<double>(count.active - count.embedding) == Approx(3.6e9).epsilon(0.02));
+  // Kimi-K2 on DeepSeek-V3's architecture: 384 experts, 64 heads, one dense layer; 1.04T and 32B.
+  auto kimi = text_of("deepseek-v3");
+  for (const auto& [from, to] : std::vector<std::pair<const char*, const char*>>{
+           {"\"n_routed_experts\": 256", "\"n_routed_experts\": 384"},
+           {"\"num_attention_heads\": 128", "\"num_attention_heads\": 64"},
+           {"\"num_key_value_heads\": 128", "\"num_key_value_heads\": 64"},
+           {"\"first_k_dense_replace\": 3", "\"first_k_dense_replace\": 1"},
+           {"\"vocab_size\": 129280", "\"vocab_size\": 163840"}})
+    kimi = replaced(kimi, from, to);
+  const auto k2 = parse_model_config(kimi, "kimi.json");
+  CHECK(static_cast<double>(count_parameters(k2).total) == Approx(1.03e12).epsilon(0.01));
+  CHECK(static_cast<double>(count_parameters(k2).active) == Approx(32.9e9).epsilon(0.02));
+}
+
 TEST_CASE("quantisation that is not understood is refused") {
   for (const char* quant :
        {R"({"quant_method": "fp8", "weight_block_size": [64, 64]})", R"({"quant_method": "aqlm"})",

@@ -239,7 +239,7 @@ TEST_CASE("bad input: what newcomers write") {
         Strings{"s.yaml:15:11: write output: {tokens: 256}"});
   CHECK(problems_with("{poisson: 2/s}", "poisson") ==
         Strings{"s.yaml:13:13: give one of trace: NAME, poisson: 5/s or closed_loop: CONCURRENCY "
-                "under arrivals"});
+                "under arrivals; or gamma, weibull, deterministic, mmpp, clients, sessions"});
   CHECK(problems_with("[ttft.p99 <= 2s, tpot.mean <= 50ms]", "ttft.p99 <= 2s") ==
         Strings{"s.yaml:18:6: 'slo' is a list: write slo: [ttft.p99 <= 2s, tpot.p99 <= 50ms]"});
   CHECK(problems_with("name: test", "name = test").front().substr(0, 11) == "s.yaml:3:6:");
@@ -290,7 +290,7 @@ TEST_CASE("bad input: names and files that are not there") {
 TEST_CASE("bad input: arrivals and lengths") {
   CHECK(problems_with("{poisson: 2/s}", "{poisson: 2/s, closed_loop: 4}") ==
         Strings{"s.yaml:13:3: give one of trace: NAME, poisson: 5/s or closed_loop: CONCURRENCY "
-                "under arrivals"});
+                "under arrivals; or gamma, weibull, deterministic, mmpp, clients, sessions"});
   CHECK(problems_with("{tokens: 256}", "{tokens: 0}") ==
         Strings{"s.yaml:15:20: workload.output.tokens: 0 is too small; at least 1"});
   CHECK(problems_with("tokens: 1024", "tokens: -5") ==
@@ -418,6 +418,90 @@ TEST_CASE("parallelism beyond reason is refused before it is multiplied") {
         Strings{"s.yaml:9:22: deployment.parallel.tensor: 1000000 is too large; at most 1024",
                 "s.yaml:9:47: deployment.parallel.data_attention: 1000000 is too large; at most "
                 "1024"});
+}
+
+// A scenario with the given hardware and deployment blocks, in a folder of its own.
+std::string errors_of(const std::string& hardware, const std::string& deployment,
+                      models::serving::DeploymentSpec* out = nullptr) {
+  const TemporaryFolder folder;
+  const auto file = folder.write(
+      "s.yaml", "foretoken: 1\nname: t\nmodel: deepseek-r1\nengine: sglang-0.5.9\nhardware: " +
+                    hardware + "\ndeployment: " + deployment +
+                    "\nworkload:\n  arrivals: {closed_loop: 1}\n  input: {tokens: 100}\n"
+                    "  output: {tokens: 10}\n  requests: 1\n");
+  try {
+    const Scenario scenario = load_scenario(file, Catalogue(kRoot));
+    if (out != nullptr) *out = scenario.serving.deployment;
+  } catch (const sim::core::InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_CASE("parts of a node: CPUs, network card and storage instead of the card's") {
+  models::serving::DeploymentSpec d;
+  CHECK(errors_of("{node: hgx-h200, cpu: xeon-6980p, cpus: 2, nic: infiniband-xdr, storage: 3fs}",
+                  "{parallel: {tensor: 8}}", &d) == "");
+  CHECK(d.node.sockets == 2);
+  CHECK(d.node.cpu.cores == 128);
+  CHECK(d.node.nic_bandwidth.value() == 100e9);  // 800 Gb/s
+  CHECK(d.node.nic_latency_s == 5e-6);
+  REQUIRE(d.node.storage);
+  CHECK(d.node.storage->networked);
+  CHECK(errors_of("{node: hgx-h200, cpus: 2}", "{parallel: {tensor: 8}}").find("add cpu: NAME") !=
+        std::string::npos);
+  CHECK(errors_of("{node: hgx-h200, nic: infiniband-xrd}", "{parallel: {tensor: 8}}")
+            .find("did you mean 'infiniband-xdr'?") != std::string::npos);
+  CHECK(errors_of("{node: hgx-h200, storage: xeon-8380}", "{parallel: {tensor: 8}}")
+            .find("this is a card of kind 'cpu'; expected 'storage'") != std::string::npos);
+}
+
+TEST_CASE("a node without GPUs computes on its sockets, and pads no batch to a graph") {
+  models::serving::DeploymentSpec d;
+  CHECK(errors_of("{node: xeon-6980p-2s}", "{weights: int8_wo, parallel: {tensor: 2}}", &d) == "");
+  CHECK(d.node.gpus == 2);
+  CHECK(d.node.gpu.processor == models::hardware::Processor::cpu);
+  CHECK(d.engine.graph_batches.empty());
+  CHECK(errors_of("{node: xeon-6980p-2s, cpus: 1}", "{weights: int8_wo, parallel: {tensor: 2}}")
+            .find("need") != std::string::npos);
+}
+
+TEST_CASE("experts on the CPUs need a host with one, and a GPU beside it") {
+  models::serving::DeploymentSpec d;
+  CHECK(errors_of("{node: rtx-4090-xeon-6454s-2s}", "{weights: int4_wo, experts_on: cpu}", &d) ==
+        "");
+  CHECK(d.layout.experts_on_host);
+  CHECK(errors_of("{node: rtx-4090-x1}", "{experts_on: cpu}").find("names no CPU") !=
+        std::string::npos);
+  CHECK(errors_of("{node: rtx-4090-x1, cpu: xeon-6454s, cpus: 2}", "{experts_on: cpu}") == "");
+  CHECK(errors_of("{node: xeon-6980p-2s}", "{experts_on: cpu, parallel: {tensor: 2}}")
+            .find("has no GPU") != std::string::npos);
+  CHECK(errors_of("{node: rtx-4090-x1}", "{experts_on: disk}").find("experts_on") !=
+        std::string::npos);
+}
+
+TEST_CASE("context parallelism in a scenario takes GPUs of its own") {
+  models::serving::DeploymentSpec d;
+  CHECK(errors_of("{node: hgx-h200, nodes: 2}", "{parallel: {tensor: 8, context: 2}}", &d) == "");
+  CHECK(d.layout.gpus() == 16);
+  CHECK(errors_of("{node: hgx-h200}", "{parallel: {tensor: 8, context: 2}}").find("16 GPUs") !=
+        std::string::npos);
+}
+
+TEST_CASE("own measurements: the file must be there, and a GPU without tables goes by its name") {
+  const TemporaryFolder folder;
+  folder.write("mine.h5", "not looked into here");
+  const std::string text =
+      "foretoken: 1\nmodel: llama-3.1-8b\nengine: vllm\nhardware: {node: rtx-4090-x1}\n"
+      "calibration: mine.h5\nworkload:\n  arrivals: {closed_loop: 1}\n  input: {tokens: 100}\n"
+      "  output: {tokens: 10}\n  requests: 1\n";
+  const auto scenario = load_scenario(folder.write("s.yaml", text), Catalogue(kRoot));
+  CHECK(scenario.calibration == folder.path() / "mine.h5");
+  CHECK(scenario.serving.deployment.node.gpu.tables == "rtx-4090");
+  CHECK(scenario.input_hashes.contains(scenario.calibration.string()));
+  CHECK_THROWS_WITH(
+      load_scenario(folder.path() / "s.yaml", Catalogue(kRoot), {"calibration=none.h5"}),
+      Catch::Contains("no such file: none.h5"));
 }
 
 TEST_CASE("catalogue lists every kind with a line on each") {

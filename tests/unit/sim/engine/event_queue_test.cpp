@@ -37,6 +37,24 @@ TEST_CASE("slots are reused, and an old handle names nothing") {
   CHECK(queue.size() == 0);
 }
 
+TEST_CASE("an event without a payload takes 32 bytes and shows none of an earlier one") {
+  EventQueue queue;
+  queue.push(key(1, 0), 0, 0, Payload(7));
+  REQUIRE(queue.next_time() == 1);
+  REQUIRE(queue.top_payload() != nullptr);
+  CHECK(queue.top_payload()->as<int>() == 7);
+  queue.pop();
+  queue.push(key(2, 1), 0, 0, Payload());  // into the same slot
+  REQUIRE(queue.next_time() == 2);
+  CHECK(queue.top_payload() == nullptr);
+
+  EventQueue bare;
+  constexpr std::uint32_t kEvents = 100'000;
+  for (std::uint32_t i = 0; i < kEvents; ++i) bare.push(key(i, i), 0, 0, Payload());
+  CHECK(bare.bytes() >= 32 * kEvents);
+  CHECK(bare.bytes() <= 32 * kEvents * 5 / 4 + 4096);  // room to grow is a quarter at most
+}
+
 TEST_CASE("cancelling most events compacts the heap") {
   EventQueue queue;
   std::vector<EventHandle> handles;

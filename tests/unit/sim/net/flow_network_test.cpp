@@ -69,3 +69,21 @@ TEST_CASE("a flow that would take longer than the clock's range never ends") {
   CHECK(net.next_completion() == Time::never());
   CHECK(net.in_flight() == 1);
 }
+
+TEST_CASE("merged links are one to the solver and two to the books") {
+  // In and out of an adapter: 300 B over the narrower of 200 and 100 B/s take 3 s; both links have
+  // carried all of it. The wider one falls to 50 B/s: so does the pair.
+  FlowNetwork net;
+  const LinkId in = net.add_link(200), out = net.add_link(100), other = net.add_link(1000);
+  net.merge(in, out);
+  const FlowId a = net.start({{other, in, out}}, 300, kNoCap, ms(0), 1);
+  CHECK(net.next_completion() == ms(3000));
+  net.set_capacity(in, 50, ms(1000));
+  CHECK(net.rate(a) == 50);
+  CHECK(net.next_completion() == ms(5000));
+  CHECK(net.bytes_carried(in, ms(2000)) == Approx(150));
+  net.complete(ms(5000));
+  CHECK(net.bytes_carried(in, ms(5000)) == Approx(300));
+  CHECK(net.bytes_carried(out, ms(5000)) == Approx(300));
+  CHECK(net.bytes_carried(other, ms(5000)) == Approx(300));
+}

@@ -1,6 +1,7 @@
 // Predictions of what a trace ran, from hand-worked shapes and the shipped trace.
 #include "validation/importers/predict.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 
@@ -101,7 +102,7 @@ TEST_CASE("Launches of a DeepSeek-V3 training chunk, counted from the model card
 TEST_CASE("DeepSeek-V3 training trace: every matrix and attention class within 15 %") {
   const loader::Catalogue catalogue(kHome);
   const auto report =
-      validate_trace(kHome / "validation/measurements/traces/deepseek-v3-train-h800.csv.gz", "",
+      validate_trace(kHome / "validation/measurements/traces/deepseek-v3-train-h800.csv.gz", "", "",
                      catalogue, kHome / "validation/calibrate/calibration.h5");
   CHECK(report.gpu == "h800-sxm");
   CHECK(report.span_us == Approx(129'012));
@@ -110,10 +111,21 @@ TEST_CASE("DeepSeek-V3 training trace: every matrix and attention class within 1
     if (!row.predicted_us) continue;
     ++predicted;
     INFO(row.kernel_class << ": " << *row.predicted_us << " against " << row.measured_us);
-    CHECK(row.expected_n == row.n);
-    CHECK(*row.predicted_us / row.measured_us == Approx(1.0).margin(0.15));
+    const double ratio = *row.predicted_us / row.measured_us;
+    if (row.kernel_class == "dispatch" || row.kernel_class == "combine") {
+      CHECK(ratio < 1.0);  // measured with the waiting for peers
+      CHECK(ratio > 0.5);
+    } else if (row.expected_n) {
+      CHECK(row.expected_n == row.n);
+      CHECK(ratio == Approx(1.0).margin(0.15));
+    } else {
+      CHECK(ratio == Approx(1.0).margin(0.20));
+    }
   }
-  CHECK(predicted == 7);
+  CHECK(predicted == 14);
+  REQUIRE(report.predicted_span_us);
+  CHECK(*report.predicted_span_us / report.span_us == Approx(1.0).margin(0.08));
+  CHECK(*report.predicted_compute_us / 118'200 == Approx(1.0).margin(0.10));
   CHECK(report.notes.empty());
   // Two streams of expert weight gradients: shorter together than added up.
   for (const ClassRow& row : report.classes)
@@ -129,17 +141,98 @@ TEST_CASE("DeepSeek-V3 training trace: every matrix and attention class within 1
 
 TEST_CASE("Card of a device: the chip's name and the nearest memory") {
   const loader::Catalogue catalogue(kHome);
-  Trace trace;
-  trace.device = "NVIDIA A100-PG509-200";
-  trace.device_memory = 42297524224.0;
-  CHECK(card_of_device(trace, catalogue) == "a100-40gb-sxm");
-  trace.device = "NVIDIA A100-SXM4-80GB";
-  trace.device_memory = 85e9;
-  CHECK(card_of_device(trace, catalogue) == "a100-80gb-sxm");
-  trace.device = "NVIDIA H800";
-  CHECK(card_of_device(trace, catalogue) == "h800-sxm");
-  trace.device = "AMD Radeon Graphics";
-  CHECK(card_of_device(trace, catalogue).empty());
-  trace.device.clear();
-  CHECK(card_of_device(trace, catalogue).empty());
+  CHECK(card_of_device("NVIDIA A100-PG509-200", 42297524224.0, catalogue) == "a100-40gb-sxm");
+  CHECK(card_of_device("NVIDIA A100-SXM4-80GB", 85e9, catalogue) == "a100-80gb-sxm");
+  CHECK(card_of_device("NVIDIA H800", 85e9, catalogue) == "h800-sxm");
+  CHECK(card_of_device("AMD Radeon Graphics", 85e9, catalogue).empty());
+  CHECK(card_of_device("", 85e9, catalogue).empty());
+}
+
+TEST_CASE("Attention of recorded shape: fields, masks, and what is refused") {
+  FrameworkOp op{"aten::_scaled_dot_product_flash_attention",
+                 {{2, 32, 1024, 128}, {2, 8, 4096, 128}, {2, 8, 4096, 128}},
+                 {},
+                 {"", "", "", "0.", "True", "False"}};
+  const auto causal = attention_of(op);
+  REQUIRE(causal);
+  CHECK(causal->batch == 2);
+  CHECK(causal->heads == 32);
+  CHECK(causal->kv_heads == 8);
+  CHECK(causal->tokens == 1024);
+  CHECK(causal->keys == 4096);
+  CHECK(causal->head_dim == 128);
+  CHECK(causal->causal);
+  op.values[4] = "False";
+  CHECK_FALSE(attention_of(op)->causal);
+  op.values.clear();
+  CHECK(attention_of(op)->causal);
+  op.dims[0][3] = 64;
+  CHECK_FALSE(attention_of(op));
+  op.dims[0] = {2, 32, 0, 128};
+  CHECK_FALSE(attention_of(op));
+  op.dims[0] = {2, 32, 5'000'000'000, 128};
+  CHECK_FALSE(attention_of(op));
+}
+
+TEST_CASE("A100 training trace with shapes: the summed products within 25 %") {
+  const loader::Catalogue catalogue(kHome);
+  const auto report =
+      validate_trace(kHome / "validation/measurements/traces" /
+                         "a100-training-8-ranks-rank3-shapes.kineto.json.gz",
+                     "", "", catalogue, kHome / "validation/calibrate/calibration.h5");
+  CHECK(report.gpu.starts_with("a100"));
+  double measured = 0, predicted = 0;
+  int n = 0;
+  for (const ShapeRow& row : report.products) {
+    REQUIRE(row.predicted_us);
+    measured += row.measured_us;
+    predicted += *row.predicted_us;
+    n += row.n;
+  }
+  CHECK(n == 1776);
+  CHECK(predicted / measured == Approx(1.0).margin(0.25));
+}
+
+TEST_CASE("NCCL trace: calls of one size together, the shortest beside the prediction") {
+  const loader::Catalogue catalogue(kHome);
+  const auto file = kHome / "validation/measurements/traces/a100-nccl-2-ranks-rank0.kineto.json.gz";
+  const auto report =
+      validate_trace(file, "", "", catalogue, kHome / "validation/calibrate/calibration.h5");
+  CHECK(report.gpu == "a100-40gb-sxm");
+  REQUIRE(report.collectives.size() == 7);  // two broadcasts, five all-reduces
+  for (const ShapeRow& row : report.collectives) {
+    INFO(row.name << " " << row.shape);
+    CHECK(row.n == 3);
+    CHECK(row.measured_us <= row.longest_us);
+    REQUIRE(row.predicted_us);
+    // Waiting only adds: no call is shorter than what the wire needs.
+    CHECK(*row.predicted_us < 1.2 * row.measured_us);
+  }
+  CHECK(report.collectives[2].measured_us == Approx(2520.607));
+  CHECK(report.collectives[2].longest_us == Approx(5993.392));
+  CHECK(std::any_of(report.notes.begin(), report.notes.end(), [](const std::string& note) {
+    return note.find("slowest rank") != std::string::npos;
+  }));
+  // The same GPUs joined by PCIe alone take longer.
+  const auto slow =
+      validate_trace(file, "", "l40s-x8", catalogue, kHome / "validation/calibrate/calibration.h5");
+  CHECK(slow.gpu == "l40s");
+  CHECK(*slow.collectives[3].predicted_us > 2 * *report.collectives[3].predicted_us);
+}
+
+TEST_CASE("Every shipped trace imports, also those of other makers and without a GPU's name") {
+  const loader::Catalogue catalogue(kHome);
+  const auto calibration = kHome / "validation/calibrate/calibration.h5";
+  const auto traces = kHome / "validation/measurements/traces";
+  const auto amd =
+      validate_trace(traces / "mi250-small-train.kineto.json.gz", "", "", catalogue, calibration);
+  CHECK_FALSE(amd.classes.empty());
+  const auto alexnet =
+      validate_trace(traces / "a100-alexnet.kineto.json.gz", "", "", catalogue, calibration);
+  CHECK_FALSE(alexnet.classes.empty());
+  const auto unnamed = traces / "training-128-ranks-rank0-shapes.kineto.json.gz";
+  CHECK(validate_trace(unnamed, "", "", catalogue, calibration).gpu.empty());
+  const auto named = validate_trace(unnamed, "a100-40gb-sxm", "", catalogue, calibration);
+  CHECK_FALSE(named.products.empty());
+  for (const ShapeRow& row : named.products) CHECK(row.predicted_us.value_or(0) > 0);
 }

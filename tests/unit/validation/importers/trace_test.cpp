@@ -13,6 +13,7 @@
 
 #include "sim/core/error.hpp"
 #include "validation/importers/kernel_class.hpp"
+#include "validation/importers/predict.hpp"
 
 namespace fs = std::filesystem;
 using namespace foretoken::validation::importers;
@@ -123,6 +124,21 @@ TEST_CASE("Kineto: a bare list of events is a trace too") {
       "t.json", R"([{"ph":"X","cat":"kernel","name":"k","tid":3,"ts":5,"dur":2,"args":{}}])"));
   REQUIRE(trace.kernels.size() == 1);
   CHECK(trace.kernels[0].stream == 3);
+}
+
+TEST_CASE("Kineto: sizes of zero or beyond 2^31 are no shapes; the rest of the trace is read") {
+  const Folder folder;
+  for (const char* size : {"0", "-4", "3000000000", "1e300", "4.5e18"}) {
+    std::string text = kTrace;
+    const auto at = text.find("[[4, 8], [8, 16]]");
+    REQUIRE(at != std::string::npos);
+    text.replace(at + 2, 1, size);
+    const Trace trace = read_trace(folder.write("t.json", text));
+    REQUIRE(trace.ops.size() == 1);
+    CHECK(trace.ops[0].dims[0][0] == 0);
+    CHECK_FALSE(product_of(trace.ops[0]));
+    CHECK(trace.kernels.size() == 4);
+  }
 }
 
 TEST_CASE("Kineto: damaged files give one clear error") {

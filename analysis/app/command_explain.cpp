@@ -1,0 +1,148 @@
+// foretoken explain: a request of a run in words; what a metric or a key of a scenario means.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "analysis/app/command.hpp"
+#include "analysis/app/definitions.hpp"
+#include "analysis/app/exit_code.hpp"
+#include "analysis/app/options.hpp"
+#include "analysis/app/session.hpp"
+#include "analysis/request_story.hpp"
+#include "analysis/results_store.hpp"
+#include "analysis/run_documents.hpp"
+#include "analysis/run_tables.hpp"
+#include "models/serving/serving.hpp"
+
+namespace foretoken::analysis::app {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using sim::core::InputError;
+
+CommandPage explain_page() {
+  CommandPage page;
+  page.synopsis = "explain RUN request=N | explain METRIC | explain KEY";
+  page.about =
+      "A request of a run in words: when it arrived, behind what it queued, in which steps it was\n"
+      "processed, what held it up. RUN is the folder of a run; the scenario is simulated again "
+      "with\n"
+      "an eye on that request, which gives the same run. Or the definition and formula of a "
+      "metric,\n"
+      "or the meaning of a scenario's key.\n";
+  page.examples =
+      "  foretoken explain runs/mine request=17\n"
+      "  foretoken explain tpot\n"
+      "  foretoken explain p99_ttft_ms\n"
+      "  foretoken explain deployment.batching.max_tokens\n";
+  page.min_arguments = 1;
+  page.max_arguments = 2;
+  return page;
+}
+
+std::int64_t request_number(const std::string& argument) {
+  constexpr std::string_view kHead = "request=";
+  std::int64_t number = -1;
+  const char* const end = argument.data() + argument.size();
+  if (argument.starts_with(kHead)) {
+    const auto read = std::from_chars(argument.data() + kHead.size(), end, number);
+    if (read.ec == std::errc{} && read.ptr == end && number >= 0) return number;
+  }
+  throw UsageError(
+      fmt::format("'{}': write request=N, the number of a request from 0 on", argument));
+}
+
+Json read_manifest(const fs::path& run) {
+  const fs::path file = run / "manifest.json";
+  std::ifstream stream(file);
+  if (!stream)
+    throw InputError(run.string() +
+                     " is not the folder of a run: it holds no manifest.json (foretoken run makes "
+                     "one)");
+  std::stringstream text;
+  text << stream.rdbuf();
+  const Json json = Json::parse(text.str(), nullptr, false);
+  if (!json.is_object() || !json.contains("scenario") || !json.contains("scenario_hash"))
+    throw InputError(file.string() + ": is not the manifest of a run");
+  return json;
+}
+
+// The scenario as it was run; nothing and the reason why if it has changed or gone.
+std::optional<scenarios::loader::Scenario> load_again(const Json& manifest, const fs::path& home,
+                                                      std::string& why) {
+  std::vector<std::string> overrides;
+  if (manifest.contains("overrides")) overrides = manifest["overrides"];
+  const fs::path here = fs::current_path(), root = fs::absolute(home);
+  try {
+    // Paths in --set count from where the run was started.
+    if (manifest.contains("directory")) fs::current_path(manifest["directory"].get<std::string>());
+    auto scenario = scenarios::loader::load_scenario(manifest["scenario"].get<std::string>(),
+                                                     scenarios::loader::Catalogue(root), overrides);
+    fs::current_path(here);
+    const std::string hash = fmt::format("fnv1a64:{:016x}", scenario_hash(scenario));
+    if (hash == manifest["scenario_hash"]) return scenario;
+    why = "the scenario or a file it names has changed since";
+  } catch (const InputError&) {
+    why = "the scenario can no longer be read";
+  } catch (const fs::filesystem_error&) {
+    why = "the folder it was started in is gone";
+  }
+  std::error_code code;
+  fs::current_path(here, code);
+  return std::nullopt;
+}
+
+int explain_request(const fs::path& run, std::int64_t request, const fs::path& home) {
+  const Json manifest = read_manifest(run);
+  const ServingResult tables = read_run_tables(run / "run.h5");
+  const auto count = static_cast<std::int64_t>(tables.requests.size());
+  if (request >= count)
+    throw InputError(fmt::format("{} has {} requests, numbered from 0 to {}: there is no {}",
+                                 run.string(), count, count - 1, request));
+  std::cout << fmt::format("request {} of {} in {}\n\n", request, count, run.string());
+  std::string why;
+  auto scenario = load_again(manifest, home, why);
+  if (scenario) {
+    scenario->serving.watch = request;
+    const ServingResult result =
+        models::serving::simulate(scenario->serving, load_calibration(home, *scenario), {});
+    const auto i = static_cast<std::size_t>(request);
+    if (result.requests.size() > i &&
+        result.requests.arrival_s[i] == tables.requests.arrival_s[i] &&
+        (result.requests.last_token_s[i] == tables.requests.last_token_s[i] ||
+         tables.requests.outcome[i] != models::serving::RequestOutcome::completed)) {
+      std::cout << request_story(*scenario, result, request);
+      return kOk;
+    }
+    why = "this program predicts another run by now (its version or calibration differs)";
+  }
+  fmt::print(stderr, "note: {}; what follows is what run.h5 keeps\n", why);
+  std::cout << request_outline(tables, request);
+  return kOk;
+}
+
+}  // namespace
+
+int explain_command(const Invocation& invocation) {
+  const auto line = parse(explain_page(), invocation);
+  if (!line) return kOk;
+  const std::string& first = line->arguments[0];
+  if (line->arguments.size() == 2)
+    return explain_request(first, request_number(line->arguments[1]), invocation.home);
+  std::error_code code;
+  if (fs::is_directory(first, code))
+    throw UsageError("which request of " + first + "? Add request=N");
+  if (const auto text = definition_of(first)) {
+    std::cout << *text;
+    return kOk;
+  }
+  throw UsageError(fmt::format("'{}' is no metric and no key of a scenario{}", first,
+                               suggestion(first, defined_names())));
+}
+
+}  // namespace foretoken::analysis::app

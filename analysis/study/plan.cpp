@@ -1,0 +1,393 @@
+#include "analysis/study/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "analysis/number_text.hpp"
+#include "analysis/study/capacity.hpp"
+#include "analysis/study/plan_bounds.hpp"
+#include "models/serving/serving.hpp"
+
+namespace foretoken::analysis::study {
+namespace {
+
+using models::serving::StepModel;
+using sim::core::InfeasibleError;
+
+// Candidates decided on before results are looked at again: fixed, so that threads change nothing.
+constexpr std::size_t kRound = 8;
+constexpr double kPrefixes[] = {1.0 / 16, 1.0 / 4};  // of the traffic's span
+constexpr std::size_t kShownRejections = 40;         // of those simulated, nearest first
+constexpr std::size_t kExamples = 6;                 // of those a bound dropped, for each bound
+
+enum class Outcome { meets, misses, dropped };
+
+struct Decided {
+  Outcome outcome = Outcome::dropped;
+  std::string bound, why;  // of a drop
+  std::optional<Metrics> metrics;
+  double cost_per_hour = 0.0;
+  double violation = 0.0;  // worst value over its limit, of a miss
+  std::string worst_term;
+  std::size_t simulated = 0, prefixes = 0;
+};
+
+double cost_of(const Scenario& scenario, const Metrics& m) {
+  return scenario.cost.currency == models::cost::Currency::CNY ? m.cost.total_cny_per_hour
+                                                               : m.cost.total_usd_per_hour;
+}
+
+// Step times of one family, built when first needed, up to the largest batch limits of the plan.
+class TimerStore {
+ public:
+  TimerStore(const CandidateSet& set, CalibrationStore& calibrations)
+      : calibrations_(calibrations), timers_(set.timers), once_(set.timers) {
+    for (const Candidate& c : set.candidates) {
+      const auto& batching = scenario_of(c, set.bases[c.base]).serving.deployment.batching;
+      most_tokens_ = std::max(most_tokens_, batching.max_tokens);
+      most_sequences_ = std::max(most_sequences_, batching.max_sequences);
+    }
+  }
+  const StepModel& of(const Candidate& candidate, const Scenario& scenario) {
+    std::call_once(once_[candidate.timer], [&] {
+      auto deployment = scenario.serving.deployment;
+      deployment.batching.max_tokens = most_tokens_;
+      deployment.batching.max_sequences = most_sequences_;
+      timers_[candidate.timer] =
+          std::make_unique<StepModel>(deployment, calibrations_.of(scenario));
+    });
+    return *timers_[candidate.timer];
+  }
+
+ private:
+  CalibrationStore& calibrations_;
+  int most_tokens_ = 1, most_sequences_ = 1;
+  std::vector<std::unique_ptr<StepModel>> timers_;
+  std::vector<std::once_flag> once_;
+};
+
+// Requests that already miss the limit of `term` when the traffic has been served up to `until_s`.
+std::size_t late_by(const ServingResult& result, const scenarios::loader::SloTerm& term,
+                    double until_s) {
+  const auto& t = result.requests;
+  std::size_t late = 0;
+  for (std::size_t i = 0; i < t.size(); ++i) {
+    if (t.outcome[i] != models::serving::RequestOutcome::completed || t.last_token_s[i] > until_s)
+      continue;  // what happens later may depend on requests that were cut off
+    double value = t.last_token_s[i] - t.arrival_s[i];
+    if (term.metric == "ttft") value = t.first_token_s[i] - t.arrival_s[i];
+    if (term.metric == "tpot")
+      value = t.output_tokens[i] > 1
+                  ? (t.last_token_s[i] - t.first_token_s[i]) / (t.output_tokens[i] - 1)
+                  : 0.0;
+    late += value > term.limit_s ? 1 : 0;
+  }
+  return late;
+}
+
+class Planner {
+ public:
+  Planner(const PlanSpec& plan, const Evaluator& evaluator, CalibrationStore& calibrations,
+          const PlanOptions& options)
+      : plan_(plan),
+        options_(options),
+        set_(make_candidates(plan, evaluator)),
+        timers_(set_, calibrations),
+        traffic_(traffic_of(set_.bases.front())) {
+    if (set_.bases.front().slo.empty())
+      throw sim::core::InputError(plan.scenario.string() +
+                                  ": a plan needs an slo: [ttft.p99 <= 2s, ...]");
+    result_.candidates = set_.candidates.size();
+    result_.rejected = set_.rejected;
+  }
+
+  PlanResult run() {
+    order_by_cost();
+    std::size_t next = 0, extra = 0;
+    while (next < order_.size()) {
+      const double best = best_cost();
+      if (least_cost_[order_[next]] > best) {
+        if (result_.ranked.size() >= options_.ranked || extra >= options_.extra) break;
+        extra += kRound;
+      }
+      const std::size_t n = std::min(kRound, order_.size() - next);
+      round(next, n);
+      next += n;
+      if (options_.progress) options_.progress(result_.simulated, next);
+    }
+    for (; next < order_.size(); ++next) drop_for_cost(order_[next]);
+    finish();
+    return std::move(result_);
+  }
+
+ private:
+  [[nodiscard]] Scenario scenario_of_number(std::size_t number) const {
+    const Candidate& c = set_.candidates[number];
+    return scenario_of(c, set_.bases[c.base]);
+  }
+
+  void order_by_cost() {
+    for (const Candidate& c : set_.candidates) {
+      least_cost_.push_back(least_cost_per_hour(scenario_of(c, set_.bases[c.base])));
+      order_.push_back(c.number);
+    }
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](std::size_t a, std::size_t b) { return least_cost_[a] < least_cost_[b]; });
+  }
+
+  [[nodiscard]] double best_cost() const {
+    double best = std::numeric_limits<double>::infinity();
+    for (const Ranked& ranked : result_.ranked) best = std::min(best, ranked.cost_per_hour);
+    return best;
+  }
+
+  void round(std::size_t begin, std::size_t n) {
+    std::vector<Decided> decided(n);
+    for_each_in_order(n, options_.threads, options_.interrupt,
+                      [&](std::size_t i) { decided[i] = decide(order_[begin + i]); });
+    for (std::size_t i = 0; i < n; ++i) take(order_[begin + i], std::move(decided[i]));
+  }
+
+  [[nodiscard]] std::optional<std::string> over_limits(const Scenario& scenario, double cost,
+                                                       double watts) const {
+    const auto& d = scenario.serving.deployment;
+    const PlanLimits& limits = options_.limits;
+    const int gpus = d.nodes * d.node.gpus;
+    if (limits.gpus && gpus > *limits.gpus)
+      return fmt::format("{} GPUs; the limit is {}", gpus, *limits.gpus);
+    if (limits.facility_watts && watts > *limits.facility_watts)
+      return fmt::format("draws {:.1f} kW at the facility; the limit is {:.1f} kW", watts * 1e-3,
+                         *limits.facility_watts * 1e-3);
+    const bool cny = scenario.cost.currency == models::cost::Currency::CNY;
+    const double hours = 8760.0 * scenario.cost.horizon_years;
+    const double rate = scenario.cost.exchange.cny_per_usd;
+    const double cny_total = (cny ? cost : cost * rate) * hours;
+    if (limits.budget_cny && cny_total > *limits.budget_cny)
+      return fmt::format("costs {} CNY over {:g} years; the budget is {}", money_text(cny_total),
+                         scenario.cost.horizon_years, money_text(*limits.budget_cny));
+    if (limits.budget_usd && cny_total / rate > *limits.budget_usd)
+      return fmt::format("costs {} USD over {:g} years; the budget is {}",
+                         money_text(cny_total / rate), scenario.cost.horizon_years,
+                         money_text(*limits.budget_usd));
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Decided dropped(const char* bound, std::string why) const {
+    Decided decided;
+    decided.bound = bound;
+    decided.why = std::move(why);
+    return decided;
+  }
+
+  [[nodiscard]] Decided decide(std::size_t number) {
+    const Scenario scenario = scenario_of_number(number);
+    const auto& serving = scenario.serving;
+    if (auto why = over_limits(scenario, least_cost_[number], idle_facility_watts(scenario)))
+      return dropped("limits", *why);
+    try {
+      (void)models::serving::account_memory(
+          serving.deployment, traffic_.open ? traffic_.input.back() + traffic_.output.back() : 0);
+    } catch (const InfeasibleError& error) {
+      return dropped("memory", error.what());
+    }
+    const StepModel& timer = timers_.of(set_.candidates[number], scenario);
+    if (!options_.by_brute_force)
+      if (auto bound = broken_bound(scenario, traffic_, timer))
+        return dropped(bound->name.c_str(), bound->why);
+    return simulate(scenario, timer);
+  }
+
+  [[nodiscard]] ServingResult run_once(const Scenario& scenario, const StepModel& timer) const {
+    sim::engine::RunOptions options;
+    options.executor = sim::engine::ExecutorKind::serial;
+    options.interrupt = options_.interrupt;
+    ServingResult result = models::serving::simulate(scenario.serving, timer, options);
+    if (result.run.reason == sim::engine::StopReason::interrupted) throw Interrupted();
+    if (!result.conservation_errors.empty())
+      throw std::logic_error("conservation check failed: " + result.conservation_errors.front());
+    return result;
+  }
+
+  // Too many requests late with the first part of the traffic alone?
+  [[nodiscard]] std::optional<std::string> prefix_fails(const Scenario& scenario,
+                                                        const StepModel& timer, double part) const {
+    Scenario first = scenario;
+    const double until_s = traffic_.span_s * part;
+    first.serving.workload.duration = sim::core::Duration::from_seconds(until_s);
+    const ServingResult result = run_once(first, timer);
+    for (const auto& term : scenario.slo) {
+      if (term.statistic.front() != 'p') continue;
+      const double q = std::stod(term.statistic.substr(1)) / 100.0;
+      const double allowed = (1.0 - q) * static_cast<double>(traffic_.input.size()) + 1.0;
+      const std::size_t late = late_by(result, term, until_s);
+      if (static_cast<double>(late) > allowed)
+        return fmt::format("{}: {} requests are late after {} of the traffic; {:.0f} may be in all",
+                           term.text, late, percent_text(part), allowed);
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Decided simulate(const Scenario& scenario, const StepModel& timer) const {
+    Decided decided;
+    const bool prefixes = !options_.by_brute_force && traffic_.open && traffic_.span_s > 0.0 &&
+                          !scenario.serving.workload.requests &&
+                          scenario.serving.workload.warmup.ps() == 0;
+    if (prefixes)
+      for (const double part : kPrefixes) {
+        ++decided.prefixes;
+        if (auto why = prefix_fails(scenario, timer, part)) {
+          decided.bound = "prefix";
+          decided.why = *why;
+          return decided;
+        }
+      }
+    const ServingResult result = run_once(scenario, timer);
+    Metrics metrics = summarise(scenario, result);
+    decided.simulated = 1;
+    decided.cost_per_hour = cost_of(scenario, metrics);
+    decided.outcome = metrics.slo.met ? Outcome::meets : Outcome::misses;
+    for (const SloOutcome& term : metrics.slo.terms) {
+      const double over = std::isnan(term.value_s) ? std::numeric_limits<double>::infinity()
+                                                   : term.value_s / term.term.limit_s;
+      if (over <= decided.violation) continue;
+      decided.violation = over;
+      decided.worst_term = fmt::format("{}: {}", term.term.text, time_text(term.value_s));
+    }
+    if (decided.outcome == Outcome::meets)
+      if (auto why =
+              over_limits(scenario, decided.cost_per_hour, metrics.energy.mean_facility_watts)) {
+        decided.outcome = Outcome::dropped;
+        decided.bound = "limits";
+        decided.why = *why;
+      }
+    forget_samples(metrics);
+    decided.metrics = std::move(metrics);
+    return decided;
+  }
+
+  // A plan keeps many results; the samples behind their percentiles are not needed.
+  static void forget_samples(Metrics& m) {
+    for (Distribution* d : {&m.ttft, &m.tpot, &m.e2el, &m.queueing, &m.prefill, &m.decode})
+      std::vector<double>().swap(d->ascending);
+  }
+
+  [[nodiscard]] Ranked ranked_of(std::size_t number, Decided decided) const {
+    const Candidate& c = set_.candidates[number];
+    Ranked ranked{c,
+                  describe(c, scenario_of_number(number)),
+                  overrides_of(plan_, c),
+                  std::move(*decided.metrics),
+                  decided.cost_per_hour,
+                  0.0,
+                  {}};
+    ranked.headroom = 1.0 - decided.violation;
+    ranked.first_to_break = decided.worst_term;
+    constexpr double kNearlyFull = 0.95;
+    if (ranked.metrics.peak_kv_used > kNearlyFull)
+      ranked.first_to_break = "KV cache: " + percent_text(ranked.metrics.peak_kv_used) + " at peak";
+    return ranked;
+  }
+
+  void take(std::size_t number, Decided decided) {
+    result_.simulated += decided.simulated;
+    result_.prefixes += decided.prefixes;
+    if (decided.outcome == Outcome::meets) {
+      result_.ranked.push_back(ranked_of(number, std::move(decided)));
+      return;
+    }
+    if (decided.outcome == Outcome::misses) {
+      misses_.push_back({decided.violation,
+                         {describe(set_.candidates[number], scenario_of_number(number)),
+                          "misses " + decided.worst_term}});
+      ++result_.dropped["simulated, misses the SLO"];
+      if (!nearest_ || decided.violation < nearest_violation_) {
+        nearest_violation_ = decided.violation;
+        nearest_ = ranked_of(number, std::move(decided));
+      }
+      return;
+    }
+    const std::size_t known = result_.dropped[decided.bound]++;
+    if (known < kExamples)
+      result_.rejected.push_back(
+          {describe(set_.candidates[number], scenario_of_number(number)), decided.why});
+  }
+
+  void drop_for_cost(std::size_t number) {
+    const std::size_t known = result_.dropped["cost"]++;
+    if (known < kExamples)
+      result_.rejected.push_back(
+          {describe(set_.candidates[number], scenario_of_number(number)),
+           fmt::format("costs at least {} an hour; the best {}", money_text(least_cost_[number]),
+                       money_text(best_cost()))});
+  }
+
+  void finish() {
+    std::stable_sort(result_.ranked.begin(), result_.ranked.end(),
+                     [](const Ranked& a, const Ranked& b) {
+                       return a.cost_per_hour != b.cost_per_hour ? a.cost_per_hour < b.cost_per_hour
+                                                                 : a.headroom > b.headroom;
+                     });
+    if (result_.ranked.size() > options_.ranked) result_.ranked.resize(options_.ranked);
+    std::stable_sort(misses_.begin(), misses_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (misses_.size() > kShownRejections) misses_.resize(kShownRejections);
+    std::vector<Rejection> rejected;
+    for (auto& [violation, miss] : misses_) rejected.push_back(std::move(miss));
+    rejected.insert(rejected.end(), result_.rejected.begin(), result_.rejected.end());
+    result_.rejected = std::move(rejected);
+    if (result_.ranked.empty()) result_.nearest = std::move(nearest_);
+    if (!plan_.day.empty() && !result_.ranked.empty()) plan_day();
+  }
+
+  // Fewest nodes of the winner's kind at each hour's load, whole replicas only.
+  void plan_day() {
+    const Candidate& winner = result_.ranked.front().candidate;
+    const Scenario scenario = scenario_of_number(winner.number);
+    const StepModel& timer = timers_.of(winner, scenario);
+    const int per_node = scenario.serving.deployment.node.gpus;
+    const int step = std::max(1, winner.layout.gpus() / per_node);  // nodes a replica
+    std::map<double, int> known;
+    for (std::size_t hour = 0; hour < plan_.day.size(); ++hour) {
+      const double load = plan_.day[hour];
+      if (load > 0.0 && !known.contains(load)) {
+        int low = 0, high = winner.nodes / step + 1;  // too few, enough (or one too many)
+        while (high - low > 1) {
+          const int middle = (low + high) / 2;
+          Scenario other = scenario;
+          other.serving.deployment.nodes = middle * step;
+          other.serving.deployment.replicas = middle * step * per_node / winner.layout.gpus();
+          scale_load(other.serving.workload, load);
+          const ServingResult result = run_once(other, timer);
+          ++result_.simulated;
+          (summarise(other, result).slo.met ? high : low) = middle;
+        }
+        known[load] = high * step <= winner.nodes ? high * step : 0;
+      }
+      result_.day.push_back({static_cast<int>(hour), load, load > 0 ? known[load] : 0});
+    }
+  }
+
+  const PlanSpec& plan_;
+  const PlanOptions& options_;
+  CandidateSet set_;
+  TimerStore timers_;
+  Traffic traffic_;
+  std::vector<double> least_cost_;  // by candidate number
+  std::vector<std::size_t> order_;  // candidate numbers, cheapest first
+  std::vector<std::pair<double, Rejection>> misses_;
+  std::optional<Ranked> nearest_;
+  double nearest_violation_ = std::numeric_limits<double>::infinity();
+  PlanResult result_;
+};
+
+}  // namespace
+
+PlanResult make_plan(const PlanSpec& plan, const Evaluator& evaluator,
+                     CalibrationStore& calibrations, const PlanOptions& options) {
+  return Planner(plan, evaluator, calibrations, options).run();
+}
+
+}  // namespace foretoken::analysis::study

@@ -1,0 +1,149 @@
+#pragma once
+// Jobs that share a fabric in time. A job is a list of stages, one after the other; a stage is a
+// set of transfers that start together after a delay and end each on its own. What runs at the same
+// time shares links max-min fairly, whoever asked for it.
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/net/flow_network.hpp"
+#include "sim/net/router.hpp"
+#include "sim/net/topology.hpp"
+
+namespace foretoken::sim::net {
+
+using JobId = core::Id<struct JobTag>;
+using LimitId = core::Id<struct LimitTag>;
+
+inline constexpr double kNoCap = std::numeric_limits<double>::infinity();
+
+struct Transfer {
+  NodeId from, to;  // the same = inside one endpoint: takes no time
+  double bytes = 0.0;
+  double cap_bytes_per_s = kNoCap;
+  // Size of the messages that the bytes go in, for links whose rate depends on it; 0 = one message.
+  double message_bytes = 0.0;
+  LimitId limit;  // a rate shared with other transfers (copy engine, SMs of one GPU); may be unset
+};
+
+struct Stage {
+  // From the beginning of the stage to the first byte: launches, steps that wait for each other.
+  // A transfer never begins before the latency of its path has passed.
+  Duration delay;
+  std::vector<Transfer> transfers;
+};
+
+struct Job {
+  std::uint16_t owner = 0;  // for the accounts: who waits on whom; below Traffic's `owners`
+  RoutePolicy route = RoutePolicy::ecmp;
+  std::vector<Stage> stages;
+};
+
+// What happened on the links. Bytes by time bin and by owner; waiting = time that transfers lost
+// against having their path alone, booked on the link that held them back.
+struct LinkAccount {
+  LinkId link;
+  std::vector<float> bytes;          // by bin
+  std::vector<float> waiting_s;      // by bin: lost transfer-seconds
+  std::vector<double> owner_bytes;   // by owner
+  std::vector<double> owner_waited;  // by owner, seconds
+};
+struct WaitEntry {  // `who` lost `seconds` on `link` to the traffic of `whom`
+  std::uint16_t who = 0, whom = 0;
+  LinkId link;
+  double seconds = 0.0;
+};
+
+class Traffic {
+ public:
+  // Keeps a reference to the topology. `owners`: how many kinds of traffic are told apart.
+  // `bin` > 0 keeps accounts in bins of that length; the accounts cost about as much as the flows.
+  explicit Traffic(const Topology& topology, std::uint16_t owners = 1, Duration bin = {});
+  ~Traffic();
+  Traffic(const Traffic&) = delete;
+  Traffic& operator=(const Traffic&) = delete;
+
+  // A rate that transfers naming it share.
+  LimitId add_limit(double bytes_per_s);
+
+  // Starts a job at `now` or later. Throws InputError where no path joins two of its endpoints.
+  JobId submit(Job job, Time at);
+  // Degrades, fails (0) or restores both directions of a link. Transfers over a failed link go on
+  // over another path; InputError if there is none.
+  void set_health(LinkId link, double share, Time now);
+
+  // When something happens next; Time::never() if nothing is left.
+  [[nodiscard]] Time next_event();
+  // Everything due at or before `now`, in order of time. What ended, in the order that it did.
+  struct Finished {
+    JobId job;
+    Time at;
+  };
+  std::span<const Finished> advance(Time now);
+  // Until nothing is left: when the last job ended.
+  Time run();
+
+  [[nodiscard]] const Topology& topology() const { return topology_; }
+  [[nodiscard]] std::size_t jobs_in_flight() const { return open_jobs_; }
+  [[nodiscard]] std::uint64_t starts_and_ends() const { return net_.starts_and_ends(); }
+  [[nodiscard]] double bytes_carried(LinkId link, Time now) {
+    return net_.bytes_carried(link, now);
+  }
+  [[nodiscard]] const Router& router() const { return router_; }
+
+  // Accounts of links that carried anything, by link; entries of who waited on whom, largest first.
+  [[nodiscard]] std::vector<LinkAccount> accounts(Time end);
+  [[nodiscard]] std::vector<WaitEntry> waits(Time end);
+
+ private:
+  struct Running {
+    Job job;
+    std::size_t stage = 0;
+    std::size_t left = 0;  // transfers of the stage still to end
+    // Paths of the stage's transfers, one after the other; path t ends at path_end[t].
+    std::vector<LinkId> paths;
+    std::vector<std::uint32_t> path_end;
+  };
+  struct Flying {  // one transfer on its way
+    std::uint32_t job = 0;
+    std::uint32_t transfer = 0;
+    double ideal = 0.0;  // rate that it would have alone
+    FlowId flow;
+  };
+  struct Event {
+    Time at;
+    std::uint64_t sequence = 0;
+    std::uint32_t job = 0;
+    std::vector<std::uint32_t> transfers;  // empty: the stage begins
+  };
+  class Accounts;
+
+  void push(Event event);
+  void begin_stage(std::uint32_t job, Time now);
+  void start_transfers(const Event& event);
+  void start_flow(std::uint32_t job, std::uint32_t transfer, double bytes, Time now);
+  void route(const Running& running, std::uint32_t transfer);
+  void transfer_ended(std::uint32_t job, Time now);
+  void stage_ended(std::uint32_t job, Time now);
+  void complete(Time now);
+
+  const Topology& topology_;
+  Router router_;
+  FlowNetwork net_;
+  std::vector<double> load_;  // by link, for adaptive routes: bytes given to it so far
+  std::vector<Running> jobs_;
+  std::vector<Flying> flying_;
+  std::vector<std::uint32_t> free_flying_;
+  std::vector<Event> events_;  // binary heap, earliest first
+  std::vector<Finished> finished_, reported_;
+  std::vector<LinkId> path_;
+  std::unique_ptr<Accounts> accounts_;
+  std::size_t open_jobs_ = 0;
+  std::uint64_t sequence_ = 0;
+  Time now_;
+};
+
+}  // namespace foretoken::sim::net

@@ -1,0 +1,103 @@
+#include "sim/net/traffic_accounts.hpp"
+
+#include <algorithm>
+
+#include "sim/core/error.hpp"
+
+namespace foretoken::sim::net {
+
+namespace {
+// A transfer within this share of its lone rate is not waiting.
+constexpr double kNoWait = 1e-6;
+}  // namespace
+
+void Traffic::Accounts::advance(Time now) {
+  if (bin_end_ == Time::zero()) bin_end_ = Time::zero() + bin_;
+  while (bin_end_ <= now) {
+    if (traffic_.net_.in_flight() > 0) {
+      traffic_.net_.settle_all(bin_end_);
+    } else {  // nothing moves: skip the empty bins at once
+      const auto bins = (now - bin_end_).ps() / bin_.ps();
+      bin_index_ += static_cast<std::size_t>(bins);
+      bin_end_ += bin_ * bins;
+    }
+    ++bin_index_;
+    bin_end_ += bin_;
+  }
+  traffic_.net_.settle_all(now);
+}
+
+std::uint16_t Traffic::Accounts::owner_of(std::uint64_t tag) const {
+  const std::uint16_t owner = traffic_.jobs_[traffic_.flying_[tag].job].job.owner;
+  SIM_ASSERT(owner < owners_, "a job's owner is one that Traffic was told of");
+  return owner;
+}
+
+Traffic::Accounts::Book& Traffic::Accounts::book(LinkId link) {
+  const auto [at, fresh] = books_.try_emplace(link.value);
+  if (fresh) {
+    at->second.account.link = link;
+    at->second.account.owner_bytes.assign(owners_, 0.0);
+    at->second.account.owner_waited.assign(owners_, 0.0);
+    at->second.rate.assign(owners_, 0.0);
+  }
+  return at->second;
+}
+
+// Lost time is the fault of the others on the link, each by the rate that it has there.
+void Traffic::Accounts::blame(std::uint16_t who, LinkId link, const Book& book, double seconds) {
+  double sum = 0.0;
+  for (const double rate : book.rate) sum += std::max(0.0, rate);
+  if (sum <= 0.0) return;
+  for (std::uint16_t whom = 0; whom < owners_; ++whom)
+    if (book.rate[whom] > 0.0) waits_[{link.value, who, whom}] += seconds * book.rate[whom] / sum;
+}
+
+void Traffic::Accounts::moved(const Span& span) {
+  const std::uint16_t owner = owner_of(span.tag);
+  const double seconds = span.time.seconds();
+  const auto add = [this](std::vector<float>& bins, double amount) {
+    if (bins.size() <= bin_index_) bins.resize(bin_index_ + 1, 0.0F);
+    bins[bin_index_] += static_cast<float>(amount);
+  };
+  for (const LinkId link : span.links) {
+    LinkAccount& account = book(link).account;
+    add(account.bytes, span.rate * seconds);
+    account.owner_bytes[owner] += span.rate * seconds;
+  }
+  const double ideal = traffic_.flying_[span.tag].ideal;
+  const double lost = seconds * (1.0 - span.rate / ideal);
+  if (!span.bottleneck.valid() || lost <= kNoWait * seconds) return;
+  Book& held = book(span.bottleneck);
+  add(held.account.waiting_s, lost);
+  held.account.owner_waited[owner] += lost;
+  blame(owner, span.bottleneck, held, lost);
+}
+
+void Traffic::Accounts::rate_changed(std::uint64_t tag, std::span<const LinkId> links,
+                                     double before, double after) {
+  const std::uint16_t owner = owner_of(tag);
+  for (const LinkId link : links) {
+    double& rate = book(link).rate[owner];
+    rate = std::max(0.0, rate + after - before);
+  }
+}
+
+std::vector<LinkAccount> Traffic::Accounts::links() const {
+  std::vector<LinkAccount> all;
+  for (const auto& [link, book] : books_)
+    if (link < traffic_.topology_.link_count()) all.push_back(book.account);
+  return all;
+}
+
+std::vector<WaitEntry> Traffic::Accounts::waits() const {
+  std::vector<WaitEntry> all;
+  for (const auto& [key, seconds] : waits_)
+    if (std::get<0>(key) < traffic_.topology_.link_count())
+      all.push_back({std::get<1>(key), std::get<2>(key), LinkId{std::get<0>(key)}, seconds});
+  std::stable_sort(all.begin(), all.end(),
+                   [](const WaitEntry& a, const WaitEntry& b) { return a.seconds > b.seconds; });
+  return all;
+}
+
+}  // namespace foretoken::sim::net

@@ -1,0 +1,43 @@
+#include "validation/cases/run_cases.hpp"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "sim/core/error.hpp"
+
+using namespace foretoken::validation::cases;
+
+namespace {
+
+const std::filesystem::path kRoot = FORETOKEN_SOURCE_DIR;
+
+}  // namespace
+
+TEST_CASE("A case holds within its limit; a gain must also have the right sign") {
+  CaseRow row;
+  row.head.limit = 10;
+  row.head.measured = 100;
+  CHECK_FALSE(row.holds());  // refused
+  row.predicted = 105;
+  row.error = 5;
+  CHECK(row.holds());
+  row.error = 11;
+  CHECK_FALSE(row.holds());
+  row.head = {};
+  row.head.points = true;
+  row.head.limit = 10;
+  row.head.measured = 4;
+  row.predicted = -3;
+  row.error = 7;
+  CHECK_FALSE(row.holds());
+  row.predicted = 3;
+  row.error = 1;
+  CHECK(row.holds());
+}
+
+TEST_CASE("An id that no file has is answered with the nearest") {
+  const foretoken::scenarios::loader::Catalogue catalogue(kRoot);
+  CaseOptions options{kRoot / "validation/cases", {}, {"profile-decoed"}};
+  CHECK_THROWS_WITH(run_cases(catalogue, options),
+                    Catch::Contains("did you mean 'profile-decode'"));
+}

@@ -1,0 +1,30 @@
+#include "validation/cases/evaluators.hpp"
+
+namespace foretoken::validation::cases {
+
+const std::vector<EvaluatorEntry>& evaluators() {
+  static const std::vector<EvaluatorEntry> kTable = {
+      {"step", "tokens per second and GPU of one steady engine step", step_evaluator},
+      {"step_gain", "what a change of the scenario adds to that, in percent", step_gain_evaluator},
+  };
+  return kTable;
+}
+
+scenarios::loader::Scenario case_scenario(const CaseContext& context,
+                                          const std::vector<std::string>& more) {
+  const auto root = context.file.root();
+  const auto name = root.required<std::string>("scenario");
+  std::vector<std::string> overrides;
+  for (const auto& item : root.any_child("set").items())
+    overrides.push_back(item.as<std::string>());
+  overrides.insert(overrides.end(), more.begin(), more.end());
+  if (name.empty()) return {};
+  try {
+    return scenarios::loader::load_scenario(context.folder / name, context.catalogue, overrides);
+  } catch (const sim::core::InputError& error) {
+    context.file.absorb(error.diagnostics());
+    return {};
+  }
+}
+
+}  // namespace foretoken::validation::cases

@@ -1,0 +1,42 @@
+#pragma once
+// Who predicts a case: a name that case files use and a function that reads its own keys from the
+// file and computes the figure. One more: write the function in a file of its own, name it in the
+// table of evaluators.cpp.
+#include <filesystem>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "scenarios/loader/scenario.hpp"
+#include "scenarios/loader/yaml_reader.hpp"
+
+namespace foretoken::validation::cases {
+
+struct CaseContext {
+  scenarios::loader::YamlFile& file;  // the case
+  std::filesystem::path folder;       // relative paths in it start here
+  const scenarios::loader::Catalogue& catalogue;
+  std::filesystem::path calibration;  // calibration.h5
+};
+
+// Reads the evaluator's keys and returns what computes the figure, in the unit of `measured`.
+// Problems of the file are noted in it; the computation runs only if there was none. It may throw
+// InputError or InfeasibleError: the case is then refused with that reason.
+using Prediction = std::function<double()>;
+using Evaluator = Prediction (*)(const CaseContext&);
+
+struct EvaluatorEntry {
+  std::string_view name, summary;
+  Evaluator make;
+};
+const std::vector<EvaluatorEntry>& evaluators();
+
+// The scenario that key `scenario` names, with `set:` (a list of PATH=VALUE) and `more` applied.
+scenarios::loader::Scenario case_scenario(const CaseContext& context,
+                                          const std::vector<std::string>& more = {});
+
+// --- evaluators, one file each
+Prediction step_evaluator(const CaseContext&);       // evaluate_step.cpp
+Prediction step_gain_evaluator(const CaseContext&);  // evaluate_step.cpp
+
+}  // namespace foretoken::validation::cases
