@@ -143,6 +143,8 @@ void read_served(const YamlNode& node, EngineSpec& spec) {
     share(from, "elementwise", to.elementwise);
     share(from, "prefill", to.prefill);
     share(from, "kernel_slack", to.kernel_slack);
+    if (const auto chunk = from.optional<Seconds>("stream_chunk"))
+      spec.stream_chunk_s = chunk->value;
   }
   if (node.has("served_error")) {
     const YamlNode from = node.required_child("served_error");

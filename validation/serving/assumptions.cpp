@@ -94,6 +94,13 @@ constexpr Setting kSettings[] = {
        if (v != 0 && s.deployment.precision.weights == models::llm::WeightFormat::fp8)
          s.deployment.precision.weights = models::llm::WeightFormat::fp8_block;
      }},
+    {"expert_parallel",
+     [](ServingSpec& s, double v) {
+       auto& layout = s.deployment.layout;
+       const int ranks = layout.stage_gpus();
+       if (v != 0 && s.deployment.model.moe && s.deployment.model.moe->experts % ranks == 0)
+         layout.expert = ranks;
+     }},
     {"prefill_first",
      [](ServingSpec& s, double v) {
        s.deployment.batching.policy = v != 0 ? models::serving::BatchingPolicy::prefill_first

@@ -20,6 +20,8 @@ namespace {
 constexpr double kRequestsPerClient = 4.0;
 // Not told apart from the factor on kernels of such steps.
 constexpr double kHostPrefillUs = 500.0;
+// Share of what attention alone takes above its least: fits leave nothing of it.
+constexpr double kAttentionRest = 0.0;
 constexpr double kTtftWeight = 0.35;  // of a row's TTFT against its TPOT
 
 using Parameters = std::map<std::string, std::vector<double>>;  // by engine
@@ -86,7 +88,9 @@ class Fitter {
   }
 
   static Settings settings(const std::string& engine, const std::vector<double>& values) {
-    Settings out = {{"kernel_slack", kernel_slack(engine)}, {"host_prefill_us", kHostPrefillUs}};
+    Settings out = {{"kernel_slack", kernel_slack(engine)},
+                    {"host_prefill_us", kHostPrefillUs},
+                    {"attention", kAttentionRest}};
     for (std::size_t k = 0; k < values.size(); ++k) out[fitted_parameters()[k].name] = values[k];
     return out;
   }
@@ -95,7 +99,7 @@ class Fitter {
     Values out(rows_.size());
     in_parallel(rows_.size(), options_.threads, [&](std::size_t i) {
       const Row& row = rows_[i];
-      if (protocol && *protocol > 0 && protocol_is_stated(row.row)) return;
+      if (protocol && *protocol > 0 && !protocol_may_hold(*protocol, row.row)) return;
       auto spec = row.scenario;
       Settings all = settings(row.row.engine, at.at(row.row.engine));
       for (const auto& [name, value] : protocols()[protocol.value_or(row.protocol)].settings)
@@ -128,13 +132,16 @@ class Fitter {
   void choose(FitSet& set, const std::vector<Values>& candidates, int fold) const {
     std::map<std::string, std::vector<std::size_t>> families;
     for (std::size_t i = 0; i < rows_.size(); ++i)
-      if (rows_[i].fold != fold && !protocol_is_stated(rows_[i].row) && candidates[0][i].known())
+      if (rows_[i].fold != fold && candidates[0][i].known())
         for (const auto& family : protocol_families(rows_[i].row)) families[family].push_back(i);
     for (const auto& [family, members] : families) {
       double least = 1e300;
-      for (std::size_t p = 1; p < candidates.size(); ++p) {
+      for (std::size_t p = 0; p < candidates.size(); ++p) {
         Values values;
-        for (const std::size_t i : members) values.push_back(candidates[p][i]);
+        for (const std::size_t i : members)
+          if (protocol_may_hold(p, rows_[i].row) && candidates[p][i].known())
+            values.push_back(candidates[p][i]);
+        if (values.size() < members.size()) continue;
         const double error = protocol_error(values);
         if (error < least) {
           least = error;

@@ -80,8 +80,10 @@ void set_batching(const ServedRow& row, DeploymentSpec& d) {
   batching.max_tokens = d.engine.default_max_tokens;
   batching.max_sequences = d.engine.default_max_sequences;
   if (row.source != "inferencex") return;
-  if (engine == "trtllm")
+  if (engine == "trtllm") {
+    d.engine.stream_interval = 10;
     batching.max_tokens = std::max(8192, round_up(row.concurrency + row.input_tokens + 64, 64));
+  }
   if (engine == "vllm") {
     batching.max_tokens = 8192;
     batching.max_sequences = row.concurrency;

@@ -159,7 +159,7 @@ std::string ServedRow::curve_key() const {
 
 int fold_of(const ServedRow& row) {
   std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
-  for (const char c : row.deployment_key()) {
+  for (const char c : row.curve_key()) {
     hash ^= static_cast<unsigned char>(c);
     hash *= 1099511628211ULL;
   }

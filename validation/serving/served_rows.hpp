@@ -16,9 +16,8 @@ struct ServedRow {
   int line = 0;
   std::string unusable;  // why the row cannot be read; empty = it can
 
-  // One deployment over its lengths and concurrencies: left out of a fit as a whole.
   [[nodiscard]] std::string deployment_key() const;
-  // One deployment and one pair of lengths over its concurrencies.
+  // One deployment and one pair of lengths over its concurrencies: left out of a fit as a whole.
   [[nodiscard]] std::string curve_key() const;
 };
 

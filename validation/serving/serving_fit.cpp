@@ -54,17 +54,30 @@ const std::vector<RunProtocol>& protocols() {
       {"one_slot_fewer",
        "the engine runs one request fewer than the client sends",
        {{"low_input", 1.0}, {"low_output", 0.9}, {"slots_fewer", 1.0}}},
+      // Labels of some series name one expert rank where times grow with the batch as those of
+      // expert parallel runs do.
+      {"expert_parallel",
+       "experts are dealt to the GPUs although the row says that each is split over them",
+       {{"expert_parallel", 1.0}}},
   };
   return list;
 }
 
 bool protocol_is_stated(const ServedRow& row) { return row.source == "inferencex"; }
 
+bool protocol_may_hold(std::size_t protocol, const ServedRow& row) {
+  const std::string& name = protocols()[protocol].name;
+  if (!protocol_is_stated(row)) return name != "stated" && name != "expert_parallel";
+  if (name == "stated") return true;
+  return name == "expert_parallel" && row.moe_ep == 1 && row.moe_tp > 1;
+}
+
 std::vector<std::string> protocol_families(const ServedRow& row) {
-  return {
-      fmt::format("{}|{}|{}|{}|{}", row.engine, row.engine_version, row.source, row.gpu, row.model),
-      fmt::format("{}|{}|{}", row.engine, row.engine_version, row.source),
-      fmt::format("{}|{}", row.engine, row.source), row.engine};
+  const std::string series =
+      fmt::format("{}|{}|{}|{}|{}", row.engine, row.engine_version, row.source, row.gpu, row.model);
+  if (protocol_is_stated(row)) return {series};  // labels say nothing about another series
+  return {series, fmt::format("{}|{}|{}", row.engine, row.engine_version, row.source),
+          fmt::format("{}|{}", row.engine, row.source), row.engine};
 }
 
 std::vector<std::string> clock_families(const ServedRow& row) {
@@ -74,9 +87,11 @@ std::vector<std::string> clock_families(const ServedRow& row) {
 }
 
 std::size_t FitSet::protocol_of(const ServedRow& row) const {
-  if (protocol_is_stated(row)) return 0;
-  const auto* found = first_of(protocol, protocol_families(row));
-  return found != nullptr ? *found : 0;
+  for (const auto& family : protocol_families(row))
+    if (const auto found = protocol.find(family);
+        found != protocol.end() && protocol_may_hold(found->second, row))
+      return found->second;
+  return 0;
 }
 
 ClientClock FitSet::clock_of(const ServedRow& row) const {
@@ -96,7 +111,7 @@ Settings settings_of(const FitSet& set, const ServedRow& row) {
 const std::vector<Fitted>& fitted_parameters() {
   static const std::vector<Fitted> list = {
       {"gemm_least", 1.05, 0.8, 1.6},       {"gemm", 0.45, 0.0, 1.5},
-      {"attention_least", 1.3, 0.8, 2.5},   {"attention", 0.3, 0.0, 1.5},
+      {"attention_least", 1.3, 0.8, 2.5},   {"stream_chunk_us", 60.0, 0.0, 200.0},
       {"experts_least", 1.0, 0.5, 1.6},     {"experts", 0.75, 0.0, 1.5},
       {"communication", 1.0, 0.1, 3.0},     {"host_step_us", 900, 0.0, 5000},
       {"host_sequence_us", 8.0, 0.0, 60.0}, {"prefill", 0.95, 0.4, 1.6},

@@ -21,6 +21,7 @@ struct RunProtocol {
 // The documented one first. Inferred ones apply to sources whose protocol is not stated.
 const std::vector<RunProtocol>& protocols();
 bool protocol_is_stated(const ServedRow& row);
+bool protocol_may_hold(std::size_t protocol, const ServedRow& row);
 
 // What the client's clock adds to a request before it notes the first token.
 struct ClientClock {
