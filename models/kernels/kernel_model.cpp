@@ -70,6 +70,8 @@ std::map<std::string, Measured>::const_iterator KernelModel::Impl::find(
     if (op->kind == llm::CollectiveKind::all_reduce && own != measured.end()) return own;
     return measured.find(category_of(shape, "nccl", machine));
   }
+  if (const auto* op = std::get_if<llm::ExpertExchangeOp>(&shape))
+    if (machine.node_gpus > 0 && op->ranks > machine.node_gpus) return measured.end();
   const std::string category = category_of(shape, "", machine);
   const auto found = nearest_category(measured, category);
   exact = found != measured.end() && found->first == category;

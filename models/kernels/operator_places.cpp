@@ -2,8 +2,8 @@
 #include <cmath>
 #include <initializer_list>
 
-#include "models/kernels/moe_load.hpp"
 #include "models/kernels/operator_tables.hpp"
+#include "models/llm/expert_load.hpp"
 
 namespace foretoken::models::kernels {
 namespace {
@@ -42,6 +42,18 @@ const char* kind_name(llm::CollectiveKind kind) {
       return "all_to_all";
     case llm::CollectiveKind::send_recv:
       return "send_recv";
+  }
+  return "?";
+}
+
+const char* moe_kind(const llm::MoeOp& op) {
+  switch (op.input) {
+    case llm::ExpertInput::local:
+      return "moe";
+    case llm::ExpertInput::dispatched:
+      return "moe_dispatched";
+    case llm::ExpertInput::masked:
+      return "moe_masked";
   }
   return "?";
 }
@@ -87,8 +99,16 @@ struct Categories {
   std::string operator()(const llm::MlaBmmOp& op) const {
     return joined({"mla_bmm", op.post ? "post" : "pre", format_name(op.format)});
   }
+  std::string operator()(const llm::MlaBlockOp& op) const {
+    return joined({op.prefill ? "mla_block_prefill" : "mla_block_decode", format_name(op.format),
+                   dtype_name(op.kv)});
+  }
   std::string operator()(const llm::MoeOp& op) const {
-    return joined({"moe", format_name(op.format)});
+    return joined({moe_kind(op), format_name(op.format)});
+  }
+  std::string operator()(const llm::ExpertExchangeOp& op) const {
+    return joined({op.low_latency ? "exchange_low_latency" : "exchange_normal",
+                   op.combine ? "combine" : "dispatch", dtype_name(op.payload)});
   }
   std::string operator()(const llm::CollectiveOp& op) const {
     // On a host whose GPUs have no link, larger groups say nothing about pairs.
@@ -148,12 +168,22 @@ struct Coordinates {
   Point operator()(const llm::MlaBmmOp& op) const {
     return {log_of(d(op.tokens)), log_of(op.heads)};
   }
+  Point operator()(const llm::MlaBlockOp& op) const {
+    const double tokens = d(op.tokens), all = op.prefill ? tokens + op.context : op.context;
+    return {log_of(d(op.batch)), log_of(op.prefill ? tokens : all), log_of(op.heads),
+            log_of(op.prefill ? all / tokens : 1.0),
+            wave_tail(d(op.batch) * op.heads * std::ceil(tokens / 128), machine.sms)};
+  }
+  Point operator()(const llm::ExpertExchangeOp& op) const {
+    return {log_of(d(op.tokens)), log_of(op.hidden), log_of(op.top_k),
+            log_of(op.experts),   log_of(op.ranks),  op.low_latency ? 0.0F : log_of(op.sms)};
+  }
   Point operator()(const llm::MoeOp& op) const {
-    const MoeLoad load = moe_load(op);
+    const llm::ExpertLoad load = llm::expert_load(op);
     const double inner = static_cast<double>(op.intermediate) / op.tensor;
     const double bytes = std::max(0.5, std::floor(bytes_per_weight(op.format)));
-    return {log_of(load.pairs / std::max(load.experts, 0.01)),
-            log_of(load.experts),
+    return {log_of(load.routed_tokens / std::max(load.experts_touched, 0.01)),
+            log_of(load.experts_touched),
             log_of(op.hidden),
             log_of(inner),
             alignment(std::llround(inner * bytes), 7),
@@ -187,6 +217,10 @@ struct Shapes {
   FieldShape operator()(const llm::MlaPrefillOp&) const { return {5, {4, 4, 4, 2, 4}, 0.01F, 32}; }
   FieldShape operator()(const llm::MlaDecodeOp&) const { return {4, {4, 4, 4, 4}, 0.01F, 32}; }
   FieldShape operator()(const llm::MlaBmmOp&) const { return {2, {4, 4}, 0.01F, 32}; }
+  FieldShape operator()(const llm::MlaBlockOp&) const { return {5, {4, 4, 4, 2, 4}, 0.01F, 32}; }
+  FieldShape operator()(const llm::ExpertExchangeOp&) const {
+    return {6, {4, 4, 4, 4, 4, 4}, 0.01F, 24};
+  }
   FieldShape operator()(const llm::MoeOp&) const {
     return {10, {8, 8, 4, 4, 6, 4, 4, 4, 3, 4}, 0.01F, 32};
   }
@@ -217,6 +251,12 @@ struct FoldKeys {
   std::string operator()(const llm::MlaBmmOp& op) const {
     return joined({"mla", n(op.heads), format_name(op.format)});
   }
+  std::string operator()(const llm::MlaBlockOp& op) const {
+    return joined({"mla", n(op.heads), dtype_name(op.kv), format_name(op.format)});
+  }
+  std::string operator()(const llm::ExpertExchangeOp& op) const {
+    return joined({"exchange", n(op.hidden), n(op.top_k), n(op.experts)});
+  }
   std::string operator()(const llm::MoeOp& op) const {
     return joined({"moe", n(op.hidden), n(op.intermediate), n(op.top_k), n(op.experts),
                    format_name(op.format)});
@@ -234,8 +274,12 @@ struct Families {
   Family operator()(const llm::MlaPrefillOp&) const { return Family::mla; }
   Family operator()(const llm::MlaDecodeOp&) const { return Family::mla; }
   Family operator()(const llm::MlaBmmOp&) const { return Family::mla; }
-  Family operator()(const llm::MoeOp&) const { return Family::moe; }
+  Family operator()(const llm::MlaBlockOp&) const { return Family::mla_block; }
+  Family operator()(const llm::MoeOp& op) const {
+    return op.input == llm::ExpertInput::local ? Family::moe : Family::moe_exchanged;
+  }
   Family operator()(const llm::CollectiveOp&) const { return Family::collective; }
+  Family operator()(const llm::ExpertExchangeOp&) const { return Family::exchange; }
   Family operator()(const llm::ElementwiseOp&) const { return Family::elementwise; }
 };
 
@@ -253,6 +297,12 @@ std::string_view to_string(Family family) {
       return "moe";
     case Family::collective:
       return "collective";
+    case Family::mla_block:
+      return "mla_block";
+    case Family::moe_exchanged:
+      return "moe_exchanged";
+    case Family::exchange:
+      return "exchange";
     case Family::elementwise:
       return "elementwise";
   }

@@ -12,6 +12,7 @@ using llm::WeightFormat;
 
 // DeepSeek-V2 and V3 latent attention, the only one the tables hold (DeepSeek-V3 config.json).
 constexpr llm::MlaSpec kTableMla{1536, 512, 128, 64, 128};
+constexpr int kTableMlaHidden = 7168;
 
 // A table's name for a weight format, and the variant it implies.
 std::optional<std::pair<WeightFormat, std::string>> table_format(const std::string& name) {
@@ -45,17 +46,57 @@ std::optional<llm::CollectiveKind> collective_kind(const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+enum class Kind {
+  gemm,
+  prefill,
+  decode,
+  mla_prefill,
+  mla_decode,
+  mla_bmm,
+  block_prefill,
+  block_decode,
+  moe,
+  moe_dispatched,
+  moe_masked,
+  nccl,
+  all_reduce,
+  exchange
+};
+
+constexpr std::pair<std::string_view, Kind> kOperators[] = {
+    {"gemm", Kind::gemm},
+    {"context_attention", Kind::prefill},
+    {"generation_attention", Kind::decode},
+    {"context_mla", Kind::mla_prefill},
+    {"generation_mla", Kind::mla_decode},
+    {"mla_bmm", Kind::mla_bmm},
+    {"mla_context_module", Kind::block_prefill},
+    {"wideep_context_mla", Kind::block_prefill},
+    {"mla_generation_module", Kind::block_decode},
+    {"wideep_generation_mla", Kind::block_decode},
+    {"moe", Kind::moe},
+    {"wideep_context_moe", Kind::moe_dispatched},
+    {"wideep_generation_moe", Kind::moe_masked},
+    {"wideep_moe", Kind::moe_dispatched},
+    {"nccl", Kind::nccl},
+    {"custom_allreduce", Kind::all_reduce},
+    {"wideep_deepep_ll_dispatch", Kind::exchange},
+    {"wideep_deepep_ll_combine", Kind::exchange},
+    {"wideep_deepep_normal_dispatch", Kind::exchange},
+    {"wideep_deepep_normal_combine", Kind::exchange}};
+
+std::optional<Kind> kind_of(const std::string& op) {
+  for (const auto& [name, kind] : kOperators)
+    if (name == op) return kind;
+  return std::nullopt;
+}
+
+}  // namespace
+
 RowReader::RowReader(const Table& table) : table_(&table) {
-  constexpr std::string_view kKnown[] = {"gemm",
-                                         "context_attention",
-                                         "generation_attention",
-                                         "context_mla",
-                                         "generation_mla",
-                                         "mla_bmm",
-                                         "moe",
-                                         "nccl",
-                                         "custom_allreduce"};
-  understood_ = std::find(std::begin(kKnown), std::end(kKnown), table.op) != std::end(kKnown);
+  understood_ = kind_of(table.op).has_value();
 }
 
 double RowReader::number(const std::string& column, std::size_t index, double otherwise) const {
@@ -75,32 +116,62 @@ const std::string& RowReader::label(const std::string& column, std::size_t index
 }
 
 std::optional<Row> RowReader::row(std::size_t index) const {
-  const std::string& op = table_->op;
+  const auto kind = kind_of(table_->op);
+  if (!kind) return std::nullopt;
   std::optional<Row> row;
-  const auto whole = [&](const char* column) {
-    return static_cast<std::int64_t>(number(column, index, 0));
-  };
-  if (op == "gemm") {
-    const auto format = table_format(label("gemm_dtype", index));
-    if (!format) return std::nullopt;
-    row = Row{llm::GemmOp{whole("m"), whole("n"), whole("k"), format->first}, format->second, 0};
-  } else if (op == "mla_bmm") {
-    const auto format = table_format(label("bmm_dtype", index));
-    if (!format) return std::nullopt;
-    row = Row{llm::MlaBmmOp{whole("num_tokens"), static_cast<int>(whole("num_heads")),
-                            label("op_name", index) == "mla_gen_post", kTableMla, format->first},
-              format->second, 0};
-  } else if (op == "context_attention" || op == "generation_attention") {
-    row = attention(index, op == "context_attention");
-  } else if (op == "context_mla" || op == "generation_mla") {
-    row = latent_attention(index, op == "context_mla");
-  } else if (op == "moe") {
-    row = experts(index);
-  } else if (op == "nccl" || op == "custom_allreduce") {
-    row = collective(index);
+  switch (*kind) {
+    case Kind::gemm:
+      row = matrix_product(index);
+      break;
+    case Kind::mla_bmm:
+      row = absorbed_product(index);
+      break;
+    case Kind::prefill:
+    case Kind::decode:
+      row = attention(index, *kind == Kind::prefill);
+      break;
+    case Kind::mla_prefill:
+    case Kind::mla_decode:
+      row = latent_attention(index, *kind == Kind::mla_prefill);
+      break;
+    case Kind::block_prefill:
+    case Kind::block_decode:
+      row = latent_block(index, *kind == Kind::block_prefill);
+      break;
+    case Kind::moe:
+      row = experts(index, llm::ExpertInput::local);
+      break;
+    case Kind::moe_dispatched:
+      row = experts(index, llm::ExpertInput::dispatched);
+      break;
+    case Kind::moe_masked:
+      row = experts(index, llm::ExpertInput::masked);
+      break;
+    case Kind::nccl:
+    case Kind::all_reduce:
+      row = collective(index);
+      break;
+    case Kind::exchange:
+      row = exchange(index);
+      break;
   }
   if (row) row->seconds = static_cast<double>(table_->seconds[index]);
   return row;
+}
+
+std::optional<Row> RowReader::matrix_product(std::size_t index) const {
+  const auto format = table_format(label("gemm_dtype", index));
+  if (!format) return std::nullopt;
+  return Row{llm::GemmOp{whole("m", index), whole("n", index), whole("k", index), format->first},
+             format->second, 0};
+}
+
+std::optional<Row> RowReader::absorbed_product(std::size_t index) const {
+  const auto format = table_format(label("bmm_dtype", index));
+  if (!format) return std::nullopt;
+  return Row{llm::MlaBmmOp{whole("num_tokens", index), small("num_heads", index),
+                           label("op_name", index) == "mla_gen_post", kTableMla, format->first},
+             format->second, 0};
 }
 
 std::optional<Row> RowReader::attention(std::size_t index, bool prefill) const {
@@ -138,25 +209,68 @@ std::optional<Row> RowReader::latent_attention(std::size_t index, bool prefill) 
   return Row{llm::MlaDecodeOp{batch, isl + step, heads, kTableMla, *kv}, variant, 0};
 }
 
-std::optional<Row> RowReader::experts(std::size_t index) const {
+std::optional<Row> RowReader::latent_block(std::size_t index, bool prefill) const {
+  const auto kv = hardware::parse_dtype(label("kv_cache_dtype", index));
+  const auto format = table_format(label("gemm_type", index));
+  if (!kv || !format) return std::nullopt;
+  llm::MlaBlockOp op;
+  op.prefill = prefill;
+  op.batch = whole("batch_size", index);
+  const double isl = number("isl", index, 0), step = number("step", index, 0);
+  op.tokens = prefill ? static_cast<std::int64_t>(isl) : 1;
+  op.context = prefill ? step : isl + step;
+  op.hidden = kTableMlaHidden;
+  op.heads = small("num_heads", index);
+  op.dims = kTableMla;
+  op.format = format->first;
+  op.kv = *kv;
+  std::string variant = label("mla_dtype", index) == "fp8" ? "fp8" : "";
+  const std::string& kernel = label("kernel_source", index);
+  if (!kernel.empty()) variant += (variant.empty() ? "" : "/") + kernel;
+  return Row{op, variant, 0};
+}
+
+std::optional<Row> RowReader::experts(std::size_t index, llm::ExpertInput input) const {
+  constexpr std::string_view kRebalanced = "_eplb";
+  std::string distribution = label("distribution", index);
+  const bool rebalanced = distribution.ends_with(kRebalanced);
+  if (rebalanced) distribution.resize(distribution.size() - kRebalanced.size());
   const auto format = table_format(label("moe_dtype", index));
-  const auto skew = skew_of(label("distribution", index));
+  const auto skew = skew_of(distribution);
   if (!format || !skew) return std::nullopt;
-  const auto whole = [&](const char* column) { return static_cast<int>(number(column, index, 0)); };
   llm::MoeOp op;
-  op.tokens = whole("num_tokens");
-  op.hidden = whole("hidden_size");
-  op.intermediate = whole("inter_size");
-  op.top_k = whole("topk");
-  op.experts = whole("num_experts");
-  op.tensor = whole("moe_tp_size");
-  op.expert = whole("moe_ep_size");
+  op.tokens = whole("num_tokens", index);
+  op.hidden = small("hidden_size", index);
+  op.intermediate = small("inter_size", index);
+  op.top_k = small("topk", index);
+  op.experts = small("num_experts", index);
+  op.tensor = small("moe_tp_size", index);
+  op.expert = small("moe_ep_size", index);
   op.format = format->first;
   op.skew = *skew;
+  op.input = input;
+  op.slots = small("num_slots", index);
+  op.rebalanced = rebalanced;
   std::string variant = format->second;
   const std::string& kernel = label("kernel_source", index);
   if (!kernel.empty()) variant += (variant.empty() ? "" : "/") + kernel;
   return Row{op, variant, 0};
+}
+
+// DeepEP on whole nodes of 8; dispatch in 8 bits, combine in 16 (its own benchmark's bytes).
+std::optional<Row> RowReader::exchange(std::size_t index) const {
+  constexpr int kNodeGpus = 8;
+  llm::ExpertExchangeOp op;
+  op.combine = table_->op.ends_with("_combine");
+  op.low_latency = table_->op.find("_ll_") != std::string::npos;
+  op.tokens = whole("num_token", index);
+  op.hidden = small("hidden_size", index);
+  op.top_k = small("num_topk", index);
+  op.experts = small("num_experts", index);
+  op.ranks = kNodeGpus * std::max(1, small("node_num", index));
+  op.sms = small(op.combine ? "combine_sms" : "dispatch_sms", index);
+  op.payload = op.combine ? DType::bf16 : DType::fp8;
+  return Row{op, "", 0};
 }
 
 std::optional<Row> RowReader::collective(std::size_t index) const {

@@ -12,7 +12,17 @@
 namespace foretoken::models::kernels {
 
 // Families that validation reports and that share one way of interpolating.
-enum class Family { gemm, attention, mla, moe, collective, elementwise };
+enum class Family {
+  gemm,
+  attention,
+  mla,
+  mla_block,  // whole latent-attention layers
+  moe,
+  moe_exchanged,  // experts fed by an exchange
+  collective,
+  exchange,  // expert dispatch and combine
+  elementwise
+};
 std::string_view to_string(Family family);
 
 struct Row {
@@ -33,9 +43,19 @@ class RowReader {
  private:
   [[nodiscard]] double number(const std::string& column, std::size_t index, double otherwise) const;
   [[nodiscard]] const std::string& label(const std::string& column, std::size_t index) const;
+  [[nodiscard]] std::int64_t whole(const std::string& column, std::size_t index) const {
+    return static_cast<std::int64_t>(number(column, index, 0));
+  }
+  [[nodiscard]] int small(const std::string& column, std::size_t index) const {
+    return static_cast<int>(number(column, index, 0));
+  }
+  [[nodiscard]] std::optional<Row> matrix_product(std::size_t index) const;
+  [[nodiscard]] std::optional<Row> absorbed_product(std::size_t index) const;
   [[nodiscard]] std::optional<Row> attention(std::size_t index, bool prefill) const;
   [[nodiscard]] std::optional<Row> latent_attention(std::size_t index, bool prefill) const;
-  [[nodiscard]] std::optional<Row> experts(std::size_t index) const;
+  [[nodiscard]] std::optional<Row> latent_block(std::size_t index, bool prefill) const;
+  [[nodiscard]] std::optional<Row> experts(std::size_t index, llm::ExpertInput input) const;
+  [[nodiscard]] std::optional<Row> exchange(std::size_t index) const;
   [[nodiscard]] std::optional<Row> collective(std::size_t index) const;
 
   const Table* table_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "models/kernels/collective_physics.hpp"
+#include "models/kernels/exchange_physics.hpp"
 #include "models/kernels/work.hpp"
 
 namespace foretoken::models::kernels {
@@ -33,8 +34,19 @@ const RooflineParameters* roofline_of(const llm::OperatorShape& shape,
     const RooflineParameters* operator()(const llm::MlaPrefillOp&) const { return &p.mla_prefill; }
     const RooflineParameters* operator()(const llm::MlaDecodeOp&) const { return &p.mla_decode; }
     const RooflineParameters* operator()(const llm::MlaBmmOp&) const { return &p.mla_bmm; }
-    const RooflineParameters* operator()(const llm::MoeOp&) const { return &p.moe; }
+    const RooflineParameters* operator()(const llm::MlaBlockOp&) const { return nullptr; }
+    const RooflineParameters* operator()(const llm::MoeOp& op) const {
+      switch (op.input) {
+        case llm::ExpertInput::dispatched:
+          return &p.moe_dispatched;
+        case llm::ExpertInput::masked:
+          return &p.moe_masked;
+        default:
+          return &p.moe;
+      }
+    }
     const RooflineParameters* operator()(const llm::CollectiveOp&) const { return nullptr; }
+    const RooflineParameters* operator()(const llm::ExpertExchangeOp&) const { return nullptr; }
     const RooflineParameters* operator()(const llm::ElementwiseOp&) const { return nullptr; }
   };
   return std::visit(Chooser{parameters}, shape);
@@ -91,6 +103,17 @@ PhysicalParameters PhysicalParameters::from(const std::map<std::string, double>&
       {"half_ring_per_gpu_s", &C::half_ring_per_gpu_s},
       {"exchange_launch_s", &C::exchange_launch_s},
       {"exchange_per_gpu_s", &C::exchange_per_gpu_s}};
+  using X = ExchangeParameters;
+  constexpr std::pair<const char*, double X::*> kExchange[] = {
+      {"normal_launch_s", &X::normal_launch_s},
+      {"normal_message_s", &X::normal_message_s},
+      {"normal_sm_byte_s", &X::normal_sm_byte_s},
+      {"normal_wire_efficiency", &X::normal_wire_efficiency},
+      {"low_latency_launch_s", &X::low_latency_launch_s},
+      {"low_latency_expert_s", &X::low_latency_expert_s},
+      {"low_latency_wire_efficiency", &X::low_latency_wire_efficiency},
+      {"network_efficiency", &X::network_efficiency},
+      {"sharpness", &X::sharpness}};
   constexpr std::pair<const char*, double P::*> kElementwise[] = {
       {"launch_s", &P::elementwise_launch_s}, {"efficiency", &P::elementwise_efficiency}};
   PhysicalParameters result;
@@ -100,10 +123,13 @@ PhysicalParameters PhysicalParameters::from(const std::map<std::string, double>&
                                                       {"mla_prefill", &P::mla_prefill},
                                                       {"mla_decode", &P::mla_decode},
                                                       {"mla_bmm", &P::mla_bmm},
-                                                      {"moe", &P::moe}};
+                                                      {"moe", &P::moe},
+                                                      {"moe_dispatched", &P::moe_dispatched},
+                                                      {"moe_masked", &P::moe_masked}};
   for (const auto& [name, family] : kFamilies)
     override_fields(parameters, std::string("physics/") + name + "/", result.*family, kRoofline);
   override_fields(parameters, "physics/collective/", result.collective, kCollective);
+  override_fields(parameters, "physics/exchange/", result.exchange, kExchange);
   override_fields(parameters, "physics/elementwise/", result, kElementwise);
   return result;
 }
@@ -112,6 +138,14 @@ double physical_seconds(const llm::OperatorShape& shape, const std::string& vari
                         const Machine& machine, const PhysicalParameters& parameters) {
   if (const auto* op = std::get_if<llm::CollectiveOp>(&shape))
     return collective_seconds(*op, variant, machine, parameters.collective);
+  if (const auto* op = std::get_if<llm::ExpertExchangeOp>(&shape))
+    return exchange_seconds(*op, machine, parameters.exchange);
+  if (const auto* op = std::get_if<llm::MlaBlockOp>(&shape)) {
+    double sum = 0;
+    for (const auto& part : llm::block_parts(*op))
+      sum += physical_seconds(part, variant, machine, parameters);
+    return sum;
+  }
   if (const auto* op = std::get_if<llm::ElementwiseOp>(&shape)) {
     const double rate = parameters.elementwise_efficiency * machine.bandwidth;
     return parameters.elementwise_launch_s * op->kernels + (rate > 0 ? op->bytes / rate : 0);
@@ -119,15 +153,40 @@ double physical_seconds(const llm::OperatorShape& shape, const std::string& vari
   return roofline_seconds(work_of(shape, variant), machine, *roofline_of(shape, parameters));
 }
 
+namespace {
+
+// What fits into the L2 cache may come from there, the rest may not.
+double least_memory_seconds(double bytes, const Machine& machine) {
+  const double cached = std::min(bytes, machine.l2);
+  return (machine.l2_bandwidth() > 0 ? cached / machine.l2_bandwidth() : 0) +
+         (machine.bandwidth > 0 ? (bytes - cached) / machine.bandwidth : 0);
+}
+
+// Kernels of a block may overlap: its bytes and its products as wholes.
+double least_block_seconds(const llm::MlaBlockOp& op, const std::string& variant,
+                           const Machine& machine) {
+  double arithmetic = 0, weights = 0;
+  for (const auto& part : llm::block_parts(op)) {
+    const Work work = work_of(part, variant);
+    const double peak = machine.peak_of(work.arithmetic);
+    if (peak > 0) arithmetic += work.flops / peak;
+    weights += work.weight_bytes;
+  }
+  return std::max(arithmetic, least_memory_seconds(weights, machine));
+}
+
+}  // namespace
+
 double least_seconds(const llm::OperatorShape& shape, const std::string& variant,
                      const Machine& machine) {
   if (const auto* op = std::get_if<llm::CollectiveOp>(&shape))
     return least_collective_seconds(*op, machine);
+  if (const auto* op = std::get_if<llm::ExpertExchangeOp>(&shape))
+    return least_exchange_seconds(*op, machine);
+  if (const auto* op = std::get_if<llm::MlaBlockOp>(&shape))
+    return least_block_seconds(*op, variant, machine);
   const Work work = work_of(shape, variant);
-  // What fits into the L2 cache may come from there, the rest may not.
-  const double cached = std::min(work.bytes, machine.l2);
-  const double memory = (machine.l2_bandwidth() > 0 ? cached / machine.l2_bandwidth() : 0) +
-                        (machine.bandwidth > 0 ? (work.bytes - cached) / machine.bandwidth : 0);
+  const double memory = least_memory_seconds(work.bytes, machine);
   const double peak = machine.peak_of(work.arithmetic);
   return std::max(memory, peak > 0 ? work.flops / peak : 0);
 }

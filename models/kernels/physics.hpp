@@ -45,6 +45,22 @@ struct CollectiveParameters {
   double exchange_per_gpu_s = 0.27e-6;
 };
 
+// DeepEP's kernels. Inside a node from measurements on H100, H200 and B200 (aiconfigurator,
+// 2026-08); the network's share from its published table (deepseek-ai/DeepEP, docs/legacy.md).
+// Normal: each SM copies messages one after another; links and network at a share of their rate.
+// Low latency: every SM sends at once.
+struct ExchangeParameters {
+  double normal_launch_s = 26e-6;
+  double normal_message_s = 0.1375e-6;   // of one SM, at 1.755 GHz
+  double normal_sm_byte_s = 33.4e-12;    // of one SM, at 1.755 GHz
+  double normal_wire_efficiency = 0.66;  // of the link's rate in one direction
+  double low_latency_launch_s = 7e-6;
+  double low_latency_expert_s = 0.011e-6;  // flags of each expert
+  double low_latency_wire_efficiency = 0.55;
+  double network_efficiency = 0.88;  // of the network's rate
+  double sharpness = 3.0;            // of the passage from one bound to another
+};
+
 // Few numbers, alike for every GPU and engine, fitted on the kernel measurements of five GPUs
 // (A100, H100, H200, B200, L40S; ai-dynamo/aiconfigurator, 2026-08) so that one GPU's corrections
 // serve another best. What they leave over is what the measured tables correct.
@@ -57,9 +73,12 @@ struct PhysicalParameters {
   RooflineParameters mla_decode{3.2e-6, 0.7, 1.0, 0.29, 2.07, 1.04, 17, 1.1e-9, 0.5};
   RooflineParameters mla_bmm{8.3e-6, 0.0, 1.0, 0.61, 8.5, 0.27, 24, 0.2e-9, 0.7};
   RooflineParameters moe{45e-6, 0.93, 0.85, 0.536, 2.85, 1.08, 29.8, 0.2e-9, 0.26};
+  RooflineParameters moe_dispatched{100e-6, 0.0, 0.85, 0.536, 2.85, 1.08, 29.8, 0.2e-9, 0.26};
+  RooflineParameters moe_masked{20e-6, 0.0, 0.85, 0.536, 2.85, 1.08, 29.8, 0.2e-9, 0.26};
   double elementwise_launch_s = 3e-6;  // aiconfigurator's figures for embedding, norm, KV write
   double elementwise_efficiency = 0.8;
   CollectiveParameters collective;
+  ExchangeParameters exchange;
 
   static PhysicalParameters from(const std::map<std::string, double>& parameters);
 };

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/kernels/moe_load.hpp"
+#include "models/llm/expert_load.hpp"
 
 namespace foretoken::models::kernels {
 namespace {
@@ -87,20 +87,27 @@ struct Counter {
   }
   // Expert layers without a gate have two matrices in place of three.
   Work operator()(const llm::MoeOp& op) {
-    const MoeLoad load = moe_load(op);
+    const llm::ExpertLoad load = llm::expert_load(op);
     const double inner = static_cast<double>(op.intermediate) / op.tensor;
     const double matrices = variant.find("nongated") != std::string::npos ? 2.0 : 3.0;
     constexpr double kActivation = 2.0;  // bytes of an element
     work.arithmetic = arithmetic_of(op.format, variant);
-    work.flops = 2 * matrices * load.pairs * op.hidden * inner;
+    work.flops = 2 * matrices * load.routed_tokens * op.hidden * inner;
     work.padded_flops = 2 * matrices * load.tiles64 * 64 * op.hidden * inner;
-    work.weight_bytes = load.experts * matrices * op.hidden * inner * bytes_per_weight(op.format);
+    work.weight_bytes =
+        load.experts_touched * matrices * op.hidden * inner * bytes_per_weight(op.format);
     work.bytes = work.weight_bytes +
-                 load.pairs * (2.0 * op.hidden + (matrices - 1) * 2 * inner) * kActivation;
+                 load.routed_tokens * (2.0 * op.hidden + (matrices - 1) * 2 * inner) * kActivation;
     work.chain_steps = op.hidden + inner;
     return work;
   }
+  Work operator()(const llm::MlaBlockOp& op) {
+    for (const auto& part : llm::block_parts(op))
+      work.weight_bytes += work_of(part, variant).weight_bytes;
+    return work;
+  }
   Work operator()(const llm::CollectiveOp&) { return work; }
+  Work operator()(const llm::ExpertExchangeOp&) { return work; }
   Work operator()(const llm::ElementwiseOp&) { return work; }
 };
 

@@ -55,12 +55,33 @@ struct MlaBmmOp {  // absorbed projections around the decode core
   MlaSpec dims;
   WeightFormat format = WeightFormat::bf16;
 };
+// A latent-attention layer as engines time it whole: projections in and out, norms, rotation, cache
+// write and core, without the all-reduce after it.
+struct MlaBlockOp {
+  bool prefill = false;     // non-absorbed over new tokens; else absorbed, one query a sequence
+  std::int64_t batch = 1;   // sequences
+  std::int64_t tokens = 1;  // new ones of each; decode: 1
+  double context = 0;       // prefill: cached before; decode: cached, own token included
+  int hidden = 0, heads = 0;
+  MlaSpec dims;
+  WeightFormat format = WeightFormat::bf16;  // of the projections
+  DType kv = DType::bf16;
+};
+// Where the tokens of an expert layer come from.
+enum class ExpertInput {
+  local,       // on the rank already; the layer permutes them itself
+  dispatched,  // sent by an exchange and packed by expert (DeepEP normal, prefill)
+  masked       // sent by an exchange into fixed slots of each expert (DeepEP low latency, decode)
+};
 struct MoeOp {              // both grouped GEMMs, activation, permutation, on the busiest GPU
   std::int64_t tokens = 0;  // of the whole expert-parallel group
   int hidden = 0, intermediate = 0, top_k = 0, experts = 0;
   int tensor = 1, expert = 1;  // moe_tp, moe_ep
   WeightFormat format = WeightFormat::bf16;
   double skew = 0.0;  // power-law exponent of expert popularity; 0 = balanced
+  ExpertInput input = ExpertInput::local;
+  int slots = 0;            // experts with their redundant copies; 0 = no copies
+  bool rebalanced = false;  // placed so that ranks are loaded alike (EPLB)
 };
 enum class CollectiveKind { all_reduce, all_gather, reduce_scatter, all_to_all, send_recv };
 struct CollectiveOp {
@@ -70,13 +91,26 @@ struct CollectiveOp {
   DType dtype = DType::bf16;
   bool inter_node = false;
 };
+// Tokens to the ranks of their experts and back (DeepEP dispatch and combine). A token goes once to
+// each rank that it needs (normal), or once for each of its experts (low latency).
+struct ExpertExchangeOp {
+  bool combine = false;
+  bool low_latency = false;
+  std::int64_t tokens = 0;  // of one rank
+  int hidden = 0, top_k = 0, experts = 0;
+  int ranks = 1;                // of the expert-parallel group, one GPU each
+  int group_limit = 0;          // nodes that one token may go to (DeepSeek-V3: 4); 0 = any
+  int sms = 20;                 // that the normal kernels take (DeepEP's default)
+  DType payload = DType::bf16;  // fp8: with an fp32 scale per 128 elements
+};
 struct ElementwiseOp {  // norms, rope, activation, residual, quantise, sampling
   double bytes = 0;     // read and written
   int kernels = 1;      // launches
 };
 
-using OperatorShape = std::variant<GemmOp, PrefillAttentionOp, DecodeAttentionOp, MlaPrefillOp,
-                                   MlaDecodeOp, MlaBmmOp, MoeOp, CollectiveOp, ElementwiseOp>;
+using OperatorShape =
+    std::variant<GemmOp, PrefillAttentionOp, DecodeAttentionOp, MlaPrefillOp, MlaDecodeOp, MlaBmmOp,
+                 MlaBlockOp, MoeOp, CollectiveOp, ExpertExchangeOp, ElementwiseOp>;
 
 struct Operator {
   std::string name;   // e.g. "qkv_proj", "experts", "o_proj.all_reduce"
@@ -103,6 +137,17 @@ std::vector<Operator> prefill_attention_operators(const ModelSpec&, const Layout
                                                   const Chunk&);
 std::vector<Operator> communication_operators(const ModelSpec&, const Layout&, const Precision&,
                                               std::int64_t tokens);
+
+// What a whole latent-attention layer consists of, as the lists above would hold it.
+std::vector<OperatorShape> block_parts(const MlaBlockOp& op);
+
+// What an exchange sends, in expectation, experts spread evenly over the ranks.
+struct ExchangeTraffic {
+  double messages = 0;       // (token, rank) or (token, expert) pairs that leave one rank, own ones
+  double message_bytes = 0;  // included
+  double node_messages = 0;  // (token, node) pairs, own node included; low latency: = messages
+};
+ExchangeTraffic exchange_traffic(const ExpertExchangeOp& op, int gpus_per_node);
 
 // Arithmetic and memory traffic of an operator, for rooflines, MFU and MBU.
 hardware::Bytes bytes_moved(const OperatorShape& shape);

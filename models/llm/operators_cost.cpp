@@ -44,11 +44,17 @@ struct FlopCount {
     const double head = op.post ? op.dims.v_head_dim : op.dims.qk_nope_head_dim;
     return 2 * d(op.tokens) * op.heads * op.dims.kv_lora_rank * head;
   }
+  double operator()(const MlaBlockOp& op) const {
+    double sum = 0;
+    for (const auto& part : block_parts(op)) sum += flops(part).value();
+    return sum;
+  }
   double operator()(const MoeOp& op) const {
     // Gate, up and down on the busiest GPU (two-matrix experts are not in use anywhere).
     return 6 * expert_load(op).routed_tokens * op.hidden * op.intermediate / op.tensor;
   }
   double operator()(const CollectiveOp&) const { return 0; }
+  double operator()(const ExpertExchangeOp&) const { return 0; }
   double operator()(const ElementwiseOp&) const { return 0; }
 };
 
@@ -88,6 +94,11 @@ struct ByteCount {
     return op.heads *
            (latent * head * bytes_per_weight(op.format) + d(op.tokens) * (latent + head) * kHalf);
   }
+  double operator()(const MlaBlockOp& op) const {
+    double sum = 0;
+    for (const auto& part : block_parts(op)) sum += bytes_moved(part).value();
+    return sum;
+  }
   double operator()(const MoeOp& op) const {
     const ExpertLoad load = expert_load(op);
     const double inner = static_cast<double>(op.intermediate) / op.tensor;
@@ -97,6 +108,10 @@ struct ByteCount {
     return weights + load.routed_tokens * (2.0 * op.hidden + 4 * inner) * kHalf;
   }
   double operator()(const CollectiveOp& op) const { return op.bytes; }
+  double operator()(const ExpertExchangeOp& op) const {
+    const ExchangeTraffic traffic = exchange_traffic(op, 0);
+    return traffic.messages * traffic.message_bytes;
+  }
   double operator()(const ElementwiseOp& op) const { return op.bytes; }
 };
 

@@ -84,6 +84,8 @@ Cell::Field StepModel::family_of(const llm::OperatorShape& shape) {
     Cell::Field operator()(const llm::GemmOp&) const { return Cell::gemm; }
     Cell::Field operator()(const llm::MlaBmmOp&) const { return Cell::gemm; }
     Cell::Field operator()(const llm::MoeOp&) const { return Cell::experts; }
+    Cell::Field operator()(const llm::MlaBlockOp&) const { return Cell::attention; }
+    Cell::Field operator()(const llm::ExpertExchangeOp&) const { return Cell::communication; }
     Cell::Field operator()(const llm::CollectiveOp&) const { return Cell::communication; }
     Cell::Field operator()(const llm::ElementwiseOp&) const { return Cell::elementwise; }
     Cell::Field operator()(const llm::PrefillAttentionOp&) const { return Cell::attention; }

@@ -50,6 +50,27 @@ TEST_CASE("one expert a rank: the busiest rank holds the most popular expert") {
   CHECK(load.routed_tokens == Approx(load.largest_expert));
 }
 
+TEST_CASE("redundant copies and placement even out the ranks") {
+  // Skewed, placed blindly: one rank holds well over the mean. Rebalanced: the mean, unless one
+  // expert alone holds more; copies cut that one.
+  auto op = moe(4096, 256, 8, 128, 1.2);
+  const double mean = 4096 * 8 / 128.0;
+  const auto blind = expert_load(op);
+  op.rebalanced = true;
+  const auto placed = expert_load(op);
+  CHECK(placed.routed_tokens < blind.routed_tokens);
+  CHECK(placed.routed_tokens == Approx(std::max(mean, placed.largest_expert)));
+  op.slots = 384;
+  const auto copied = expert_load(op);
+  CHECK(copied.largest_expert < placed.largest_expert);
+  CHECK(copied.held == 3);
+}
+
+TEST_CASE("tiles pad each expert by itself") {
+  // 64 tokens x 1 over 4 experts: 16 rows each fill a quarter of a tile of 64, so 4 tiles.
+  CHECK(expert_load(moe(64, 4, 1, 1, 0)).tiles64 == 4);
+}
+
 TEST_CASE("loads stay within what routing allows") {
   CHECK(rc::check("bounds", [] {
     const int ranks = 1 << *rc::gen::inRange(0, 6);
