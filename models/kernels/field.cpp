@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace foretoken::models::kernels {
 namespace {
@@ -114,6 +115,29 @@ Field::Field(const FieldShape& shape, const std::vector<Point>& points,
     places_.push_back(scaled[i]);
     values_.push_back(values[i]);
   }
+  noise_.assign(values_.size(), 0.0F);
+  if (shape_.doubt > 0)
+    for (std::uint32_t i = 0; i < values_.size(); ++i) noise_[i] = doubt(i);
+}
+
+// A kernel that an engine picks for one shape alone, a clock that dropped: such a point lies apart
+// from the middle half of its nearest neighbours, and says little about the points between.
+float Field::doubt(std::uint32_t point) const {
+  constexpr std::size_t kAround = 8;
+  constexpr float kSpread = 0.7F;  // of the neighbours' quartiles: what smooth change explains
+  Near near;
+  near.wanted = kAround + 1;
+  search(0, places_[point], near);
+  std::array<float, kMaxNeighbours> values;
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < near.count; ++i)
+    if (near.entries[i].point != point) values[n++] = values_[near.entries[i].point];
+  if (n < kAround) return 0;
+  std::sort(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n));
+  const float median = (values[n / 2] + values[(n - 1) / 2]) / 2;
+  const float spread = values[n * 3 / 4] - values[n / 4];
+  const float apart = std::abs(values_[point] - median) - kSpread * spread;
+  return apart > 0 ? shape_.doubt * apart * apart : 0;
 }
 
 void Field::build(std::uint32_t node, const std::vector<Point>& points,
@@ -169,10 +193,7 @@ void Field::search(std::uint32_t index, const Point& place, Near& near) const {
 
 FieldValue Field::at(const Point& point) const {
   FieldValue result;
-  if (places_.empty()) {
-    result.nearest = std::numeric_limits<double>::infinity();
-    return result;
-  }
+  if (places_.empty()) return result;
   constexpr float kRounding = 1e-3F;
   Point place{};
   for (std::size_t d = 0; d < shape_.dimensions; ++d) {
@@ -185,7 +206,6 @@ FieldValue Field::at(const Point& point) const {
   search(0, place, near);
   const std::size_t n = near.count;
   std::sort(near.entries.begin(), near.end());
-  result.nearest = std::sqrt(static_cast<double>(near.entries[0].distance2));
 
   std::array<Vector, kMaxDimensions> places;  // by dimension, so that rows of A vectorise
   Cholesky system;
@@ -204,7 +224,7 @@ FieldValue Field::at(const Point& point) const {
       for (std::size_t j = i; j < n; ++j) row[j] += (places[d][j] - here) * (places[d][j] - here);
     }
     for (std::size_t j = i; j < n; ++j) row[j] = exp_negative(std::sqrt(row[j]));
-    row[i] = 1.0F + shape_.nugget;
+    row[i] = 1.0F + shape_.nugget + noise_[near.entries[i].point];
   }
   system.reduce(n);
   // With w = L^-1 k, u = L^-1 1, y = L^-1 values: mean = u.y / u.u (generalised least squares),

@@ -1,7 +1,8 @@
 #pragma once
 // A smooth field through scattered measurements: ordinary kriging over the nearest points
-// (Cressie, Statistics for Spatial Data, 1993, section 3.2) with an exponential covariance.
-// Holds ln(measured / physical model) over the logarithms of an operator's dimensions.
+// (Cressie, Statistics for Spatial Data, 1993, section 3.2) with an exponential covariance; a
+// measurement that its neighbours contradict counts less (noise of its own). Holds ln(measured /
+// physical model) over the logarithms of an operator's dimensions.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,11 +18,13 @@ struct FieldShape {
   Point length{};        // distance at which correlation has fallen to 1/e, by dimension
   float nugget = 0.01F;  // variance of noise over variance of the field
   std::size_t neighbours = 24;
+  // Variance of noise, over that of the field, for what a measurement is apart from its neighbours
+  // beyond smooth change, squared; 0 = every measurement counts alike.
+  float doubt = 0.0F;
 };
 
 struct FieldValue {
   double value = 0.0;
-  double nearest = 0.0;  // scaled distance to the nearest point; 0 = a point itself
   bool outside = false;  // of the box of the points
 };
 
@@ -48,10 +51,12 @@ class Field {
   void build(std::uint32_t node, const std::vector<Point>& points,
              std::vector<std::uint32_t>& order);
   void search(std::uint32_t node, const Point& place, Near& near) const;
+  [[nodiscard]] float doubt(std::uint32_t point) const;
 
   FieldShape shape_;
   std::vector<Point> places_;  // scaled by 1/length, in the order of the tree
   std::vector<float> values_;
+  std::vector<float> noise_;  // beside the nugget, for points that their neighbours contradict
   std::vector<Node> nodes_;
 };
 

@@ -113,7 +113,8 @@ struct Categories {
   std::string operator()(const llm::CollectiveOp& op) const {
     // On a host whose GPUs have no link, larger groups say nothing about pairs.
     const bool linked = machine.scale_up > 0 || op.gpus <= 2;
-    return joined({linked ? "collective" : "unlinked", variant == "nccl" ? "nccl" : "engine"});
+    const std::string kind = variant == "nccl" ? "nccl" : "all_reduce";
+    return linked ? kind + "/linked" : kind + "_unlinked/";
   }
   std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
 };
@@ -126,10 +127,11 @@ struct Coordinates {
     const auto tail = [&](double rows, double columns) {
       return wave_tail(std::ceil(d(op.m) / rows) * std::ceil(d(op.n) / columns), machine.sms);
     };
-    // Kernels of scaled formats copy rows that are not a multiple of 4.
-    return {log_of(d(op.m)),        log_of(d(op.n)), log_of(d(op.k)), alignment(op.m, 4),
-            op.m % 4 ? 1.0F : 0.0F, tail(128, 128),  tail(128, 256),  tail(64, 128),
-            tail(256, 128),         tail(64, 64),    tail(64, 256)};
+    // Kernels of scaled formats copy rows that are not a multiple of 4; others read 8 or 16 at
+    // once.
+    const auto ragged = [&](int rows) { return op.m % rows != 0 ? 1.0F : 0.0F; };
+    return {log_of(d(op.m)), log_of(d(op.n)), log_of(d(op.k)), ragged(4),   ragged(8),
+            ragged(16),      tail(128, 128),  tail(256, 128),  tail(64, 64)};
   }
   Point operator()(const llm::PrefillAttentionOp& op) const {
     const double tokens = d(op.tokens);
@@ -205,8 +207,11 @@ struct Coordinates {
 // Lengths at which correlation falls to 1/e, in the units of the coordinates; chosen by cross-
 // validation over whole keys left out, the same for every GPU and engine.
 struct Shapes {
+  // Libraries pick a kernel for each matrix product by itself; some timings of latent attention are
+  // flukes of 100 times.
+  static constexpr float kDoubt = 10.0F;
   FieldShape operator()(const llm::GemmOp&) const {
-    return {11, {3, 5, 5, 10, 3, 2, 2, 2, 2, 2, 2}, 0.01F, 40};
+    return {9, {2, 5, 5, 5, 10, 10, 2, 2, 2}, 0.003F, 40, kDoubt};
   }
   FieldShape operator()(const llm::PrefillAttentionOp&) const {
     return {8, {4, 4, 4, 4, 2, 2, 2, 2}, 0.01F, 32};
@@ -214,9 +219,13 @@ struct Shapes {
   FieldShape operator()(const llm::DecodeAttentionOp&) const {
     return {7, {4, 4, 4, 4, 2, 2, 2}, 0.01F, 32};
   }
-  FieldShape operator()(const llm::MlaPrefillOp&) const { return {5, {4, 4, 4, 2, 4}, 0.01F, 32}; }
-  FieldShape operator()(const llm::MlaDecodeOp&) const { return {4, {4, 4, 4, 4}, 0.01F, 32}; }
-  FieldShape operator()(const llm::MlaBmmOp&) const { return {2, {4, 4}, 0.01F, 32}; }
+  FieldShape operator()(const llm::MlaPrefillOp&) const {
+    return {5, {4, 4, 4, 2, 4}, 0.01F, 32, kDoubt};
+  }
+  FieldShape operator()(const llm::MlaDecodeOp&) const {
+    return {4, {4, 4, 4, 4}, 0.01F, 32, kDoubt};
+  }
+  FieldShape operator()(const llm::MlaBmmOp&) const { return {2, {4, 4}, 0.01F, 32, kDoubt}; }
   FieldShape operator()(const llm::MlaBlockOp&) const { return {5, {4, 4, 4, 2, 4}, 0.01F, 32}; }
   FieldShape operator()(const llm::ExpertExchangeOp&) const {
     return {6, {4, 4, 4, 4, 4, 4}, 0.01F, 24};
@@ -229,6 +238,7 @@ struct Shapes {
 };
 
 struct FoldKeys {
+  const std::string& variant;
   static std::string n(std::int64_t value) { return std::to_string(value); }
 
   std::string operator()(const llm::GemmOp& op) const {
@@ -264,7 +274,7 @@ struct FoldKeys {
   std::string operator()(const llm::CollectiveOp& op) const {
     return joined({"collective", kind_name(op.kind), n(op.gpus), dtype_name(op.dtype)});
   }
-  std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
+  std::string operator()(const llm::ElementwiseOp&) const { return "elementwise/" + variant; }
 };
 
 struct Families {
@@ -323,6 +333,6 @@ Point coordinates_of(const llm::OperatorShape& shape, const std::string& variant
 
 FieldShape field_shape_of(const llm::OperatorShape& shape) { return std::visit(Shapes{}, shape); }
 
-std::string fold_key_of(const llm::OperatorShape& shape) { return std::visit(FoldKeys{}, shape); }
+std::string fold_key_of(const Row& row) { return std::visit(FoldKeys{row.variant}, row.shape); }
 
 }  // namespace foretoken::models::kernels

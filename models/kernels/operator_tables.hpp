@@ -74,6 +74,6 @@ Point coordinates_of(const llm::OperatorShape& shape, const std::string& variant
 FieldShape field_shape_of(const llm::OperatorShape& shape);
 // The key that validation leaves out as a whole (DESIGN section 5), the same on every GPU and
 // engine.
-std::string fold_key_of(const llm::OperatorShape& shape);
+std::string fold_key_of(const Row& row);
 
 }  // namespace foretoken::models::kernels

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "models/kernels/kernel_model.hpp"
@@ -25,12 +26,14 @@ namespace {
 
 using models::kernels::Calibration;
 using models::kernels::Family;
+using models::kernels::Lenders;
 using models::kernels::Machine;
 using models::kernels::PhysicalParameters;
 using models::kernels::PlacedRow;
 using models::kernels::RowReader;
 using models::kernels::Table;
 using models::kernels::TableModel;
+using models::kernels::TableSource;
 
 // The same on every machine and in every release.
 int fold_of(const std::string& key) {
@@ -67,6 +70,16 @@ bool is_gated(const PlacedRow& placed, const Machine& machine) {
   return op == nullptr || machine.scale_up > 0 || op->gpus <= 2;
 }
 
+// Passes through memory are predicted by the physical model alone: nothing is learned from them.
+bool is_elementwise(const std::vector<Sample>& samples) {
+  return !samples.empty() &&
+         std::holds_alternative<models::llm::ElementwiseOp>(samples[0].placed.row.shape);
+}
+
+bool same_table(const Table& a, const Table& b) {
+  return a.gpu == b.gpu && a.op == b.op && a.engine == b.engine && a.version == b.version;
+}
+
 std::vector<Sample> samples_of(const Table& table, const Machine& machine,
                                const PhysicalParameters& parameters) {
   std::vector<Sample> samples;
@@ -77,7 +90,7 @@ std::vector<Sample> samples_of(const Table& table, const Machine& machine,
     Sample sample;
     sample.placed = models::kernels::place_row(std::move(*row), machine, parameters);
     sample.table_row = i;
-    sample.key_fold = fold_of(models::kernels::fold_key_of(sample.placed.row.shape));
+    sample.key_fold = fold_of(fold_key_of(sample.placed.row));
     sample.row_fold = fold_of(row_name(sample.placed));
     samples.push_back(std::move(sample));
   }
@@ -89,9 +102,7 @@ std::vector<Sample> samples_of(const Table& table, const Machine& machine,
 void add_known(std::vector<Sample>& samples, const Table& table, const Calibration& known,
                const Machine& machine, const PhysicalParameters& parameters) {
   for (const Table& other : known.tables) {
-    if (other.gpu != table.gpu || other.op != table.op || other.engine != table.engine ||
-        other.version != table.version || &other == &table)
-      continue;
+    if (!same_table(other, table) || &other == &table) continue;
     std::set<std::string> held;
     for (const Sample& sample : samples) held.insert(row_name(sample.placed));
     for (Sample& sample : samples_of(other, machine, parameters)) {
@@ -171,7 +182,7 @@ class Runner {
     }
     if (&data_ != &known_) add_known(samples, table, known_, machine, parameters_);
     folds(table, samples, machine, true, out);
-    folds(table, samples, machine, false, out);
+    if (!is_elementwise(samples)) folds(table, samples, machine, false, out);
   }
 
   void record(const Table& table, const Sample& sample, double correction, const Machine& machine,
@@ -187,54 +198,62 @@ class Runner {
     out.push_back(outcome);
   }
 
+  // The table itself without the fold, and behind it what a run would fall back on, without it too.
   void folds(const Table& table, const std::vector<Sample>& samples, const Machine& machine,
-             bool by_key, std::vector<Outcome>& out) const {
-    std::vector<PlacedRow> rows;
-    rows.reserve(samples.size());
-    for (const Sample& sample : samples) rows.push_back(sample.placed);
+             bool by_key, std::vector<Outcome>& out) {
+    auto rows = std::make_shared<std::vector<PlacedRow>>();
+    rows->reserve(samples.size());
+    for (const Sample& sample : samples) {
+      rows->push_back(sample.placed);
+      rows->back().tag = by_key ? sample.key_fold : sample.row_fold;
+    }
+    const auto sources =
+        models::kernels::table_sources(machine, table.gpu, {table.engine, table.version}, known_);
     std::size_t seen = 0;
     for (int fold = 0; fold < kFolds; ++fold) {
-      const auto left_out = [&](std::size_t i) {
-        return (by_key ? samples[i].key_fold : samples[i].row_fold) == fold;
-      };
-      const TableModel model(rows, [&](std::size_t i) { return !left_out(i); });
+      Lenders lenders;
+      lenders.add(std::make_shared<const TableModel>(
+          TableSource{&table, machine, true, true}, rows,
+          [fold](const PlacedRow& row) { return row.tag != fold; }));
+      for (const TableSource& source : sources)
+        if (!same_table(*source.table, table)) lenders.add(pooled(source, by_key ? 1 : 2, fold));
       for (std::size_t i = 0; i < samples.size(); ++i) {
-        if (!samples[i].predict || !left_out(i) || seen++ % options_.stride != 0) continue;
-        record(table, samples[i], model.correction(rows[i]).value_or(0.0), machine, by_key, out);
+        if (!samples[i].predict || (*rows)[i].tag != fold || seen++ % options_.stride != 0)
+          continue;
+        const auto lent = lenders.ask((*rows)[i]);
+        record(table, samples[i], lent ? lent->correction : 0.0, machine, by_key, out);
       }
     }
   }
 
-  // From the tables of the other GPUs, and the card of this one.
+  // From the tables of the other GPUs, and the card of this one, as a run on it would.
   void left_out(const Table& table, const std::vector<Sample>& samples, const Machine& machine,
                 std::vector<Outcome>& out) {
-    const auto sources =
-        models::kernels::table_sources(machine, "", {table.engine, table.version}, known_);
-    std::vector<const TableModel*> others;  // the nearest first
-    for (const auto& source : sources)
-      if (source.table->gpu != table.gpu && source.table->op == table.op)
-        others.push_back(&whole(source));
-    const auto correction_of = [&](const PlacedRow& placed) {
-      return models::kernels::borrowed_correction(others, placed);
-    };
+    Lenders lenders;
+    for (const TableSource& source :
+         models::kernels::table_sources(machine, "", {table.engine, table.version}, known_))
+      if (source.table->gpu != table.gpu) lenders.add(pooled(source, 0, 0));
     std::size_t seen = 0;
-    for (const Sample& sample : samples)
-      if (seen++ % options_.stride == 0)
-        record(table, sample, correction_of(sample.placed).value_or(0.0), machine, true, out);
+    for (const Sample& sample : samples) {
+      if (seen++ % options_.stride != 0) continue;
+      const auto lent = lenders.ask(sample.placed);
+      record(table, sample, lent ? lent->correction : 0.0, machine, true, out);
+    }
   }
 
-  const TableModel& whole(const models::kernels::TableSource& source) {
+  // A table of the known ones: whole (mode 0), without a fold of keys (1), of rows (2).
+  std::shared_ptr<const TableModel> pooled(const TableSource& source, int mode, int fold) {
     const std::lock_guard lock(mutex_);
-    auto& model = whole_[source.table];
-    if (!model) {
-      std::vector<PlacedRow> rows;
-      const RowReader reader(*source.table);
-      for (std::size_t i = 0; i < reader.size(); ++i)
-        if (auto row = reader.row(i))
-          rows.push_back(models::kernels::place_row(std::move(*row), source.machine, parameters_));
-      model = std::make_unique<TableModel>(rows);
-    }
-    return *model;
+    auto& model = pool_[{source.table, source.same_gpu, mode, fold}];
+    if (model) return model;
+    auto [names, added] = categories_.try_emplace(source.table);
+    if (added) names->second = models::kernels::categories_of(*source.table, source.machine);
+    TableModel::Keep keep;
+    if (mode == 1)
+      keep = [fold](const PlacedRow& row) { return fold_of(fold_key_of(row.row)) != fold; };
+    if (mode == 2) keep = [fold](const PlacedRow& row) { return fold_of(row_name(row)) != fold; };
+    model = std::make_shared<const TableModel>(source, parameters_, std::move(keep), names->second);
+    return model;
   }
 
   const Calibration& data_;
@@ -242,7 +261,8 @@ class Runner {
   const KernelValidationOptions& options_;
   PhysicalParameters parameters_;
   std::mutex mutex_;
-  std::map<const Table*, std::unique_ptr<TableModel>> whole_;
+  std::map<std::tuple<const Table*, bool, int, int>, std::shared_ptr<const TableModel>> pool_;
+  std::map<const Table*, std::vector<std::string>> categories_;
 };
 
 using Key = std::map<std::string, std::string>;
