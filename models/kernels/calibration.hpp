@@ -22,7 +22,7 @@ struct Table {
 };
 
 struct Calibration {
-  int format_version = 1;
+  int format_version = 2;
   std::string source_hash;  // of the measurements it was built from
   std::vector<Table> tables;
   // Few physical parameters, fitted: "GPU/OPERATOR/name" -> value; error figures found by

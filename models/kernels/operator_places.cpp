@@ -111,10 +111,10 @@ struct Categories {
                    op.combine ? "combine" : "dispatch", dtype_name(op.payload)});
   }
   std::string operator()(const llm::CollectiveOp& op) const {
-    // On a host whose GPUs have no link, larger groups say nothing about pairs.
-    const bool linked = machine.scale_up > 0 || op.gpus <= 2;
+    // Hosts without a link between GPUs teach nothing about linked ones, nor pairs about groups.
     const std::string kind = variant == "nccl" ? "nccl" : "all_reduce";
-    return linked ? kind + "/linked" : kind + "_unlinked/";
+    if (machine.scale_up > 0) return kind + "/linked";
+    return kind + (op.gpus <= 2 ? "_pcie/pair" : "_pcie_group/");
   }
   std::string operator()(const llm::ElementwiseOp&) const { return "elementwise"; }
 };

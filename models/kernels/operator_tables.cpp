@@ -62,7 +62,8 @@ enum class Kind {
   moe_masked,
   nccl,
   all_reduce,
-  exchange
+  exchange,
+  elementwise
 };
 
 constexpr std::pair<std::string_view, Kind> kOperators[] = {
@@ -85,7 +86,8 @@ constexpr std::pair<std::string_view, Kind> kOperators[] = {
     {"wideep_deepep_ll_dispatch", Kind::exchange},
     {"wideep_deepep_ll_combine", Kind::exchange},
     {"wideep_deepep_normal_dispatch", Kind::exchange},
-    {"wideep_deepep_normal_combine", Kind::exchange}};
+    {"wideep_deepep_normal_combine", Kind::exchange},
+    {"elementwise", Kind::elementwise}};
 
 std::optional<Kind> kind_of(const std::string& op) {
   for (const auto& [name, kind] : kOperators)
@@ -153,6 +155,10 @@ std::optional<Row> RowReader::row(std::size_t index) const {
       break;
     case Kind::exchange:
       row = exchange(index);
+      break;
+    case Kind::elementwise:
+      row = Row{llm::ElementwiseOp{number("bytes", index, 0), std::max(1, small("kernels", index))},
+                label("op_name", index), 0};
       break;
   }
   if (row) row->seconds = static_cast<double>(table_->seconds[index]);

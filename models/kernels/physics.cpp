@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "models/kernels/collective_physics.hpp"
 #include "models/kernels/exchange_physics.hpp"
@@ -13,14 +12,6 @@ namespace {
 
 constexpr double kReferenceSustained = 0.87;
 constexpr double kReferenceClock = 1.755e9;  // Hz; the launch times are quoted at it
-
-template <class Group, std::size_t N>
-void override_fields(const std::map<std::string, double>& parameters, const std::string& prefix,
-                     Group& group, const std::pair<const char*, double Group::*> (&fields)[N]) {
-  for (const auto& [name, field] : fields)
-    if (const auto found = parameters.find(prefix + name); found != parameters.end())
-      group.*field = found->second;
-}
 
 const RooflineParameters* roofline_of(const llm::OperatorShape& shape,
                                       const PhysicalParameters& parameters) {
@@ -47,7 +38,7 @@ const RooflineParameters* roofline_of(const llm::OperatorShape& shape,
     }
     const RooflineParameters* operator()(const llm::CollectiveOp&) const { return nullptr; }
     const RooflineParameters* operator()(const llm::ExpertExchangeOp&) const { return nullptr; }
-    const RooflineParameters* operator()(const llm::ElementwiseOp&) const { return nullptr; }
+    const RooflineParameters* operator()(const llm::ElementwiseOp&) const { return &p.elementwise; }
   };
   return std::visit(Chooser{parameters}, shape);
 }
@@ -73,65 +64,73 @@ double roofline_seconds(const Work& work, const Machine& machine, const Roofline
 
 }  // namespace
 
+namespace {
+
+// Every number of `p` with its name in a calibration: "physics/FAMILY/NAME".
+template <class Parameters, class Visit>
+void for_each_field(Parameters& p, const Visit& visit) {
+  const auto roofline = [&](const std::string& family, auto& r) {
+    const std::string prefix = "physics/" + family + "/";
+    visit(prefix + "launch_s", r.launch_s);
+    visit(prefix + "launch_clock_share", r.launch_clock_share);
+    visit(prefix + "memory_efficiency", r.memory_efficiency);
+    visit(prefix + "compute_efficiency", r.compute_efficiency);
+    visit(prefix + "sharpness", r.sharpness);
+    visit(prefix + "l2_share", r.l2_share);
+    visit(prefix + "sm_bytes_per_clock", r.sm_bytes_per_clock);
+    visit(prefix + "chain_s_per_step", r.chain_s_per_step);
+    visit(prefix + "padding", r.padding);
+  };
+  roofline("gemm", p.gemm);
+  roofline("prefill", p.prefill);
+  roofline("decode", p.decode);
+  roofline("mla_prefill", p.mla_prefill);
+  roofline("mla_decode", p.mla_decode);
+  roofline("mla_bmm", p.mla_bmm);
+  roofline("moe", p.moe);
+  roofline("moe_dispatched", p.moe_dispatched);
+  roofline("moe_masked", p.moe_masked);
+  roofline("elementwise", p.elementwise);
+  auto& c = p.collective;
+  visit("physics/collective/wire_efficiency", c.wire_efficiency);
+  visit("physics/collective/network_efficiency", c.network_efficiency);
+  visit("physics/collective/direct_efficiency", c.direct_efficiency);
+  visit("physics/collective/direct_launch_s", c.direct_launch_s);
+  visit("physics/collective/direct_per_gpu_s", c.direct_per_gpu_s);
+  visit("physics/collective/direct_round_s", c.direct_round_s);
+  visit("physics/collective/direct_round_per_gpu_s", c.direct_round_per_gpu_s);
+  visit("physics/collective/direct_most_bytes", c.direct_most_bytes);
+  visit("physics/collective/eager_launch_s", c.eager_launch_s);
+  visit("physics/collective/ring_launch_s", c.ring_launch_s);
+  visit("physics/collective/ring_per_gpu_s", c.ring_per_gpu_s);
+  visit("physics/collective/half_ring_launch_s", c.half_ring_launch_s);
+  visit("physics/collective/half_ring_per_gpu_s", c.half_ring_per_gpu_s);
+  visit("physics/collective/exchange_launch_s", c.exchange_launch_s);
+  visit("physics/collective/exchange_per_gpu_s", c.exchange_per_gpu_s);
+  auto& x = p.exchange;
+  visit("physics/exchange/normal_launch_s", x.normal_launch_s);
+  visit("physics/exchange/normal_message_s", x.normal_message_s);
+  visit("physics/exchange/normal_sm_byte_s", x.normal_sm_byte_s);
+  visit("physics/exchange/normal_wire_efficiency", x.normal_wire_efficiency);
+  visit("physics/exchange/low_latency_launch_s", x.low_latency_launch_s);
+  visit("physics/exchange/low_latency_expert_s", x.low_latency_expert_s);
+  visit("physics/exchange/low_latency_wire_efficiency", x.low_latency_wire_efficiency);
+  visit("physics/exchange/network_efficiency", x.network_efficiency);
+  visit("physics/exchange/sharpness", x.sharpness);
+}
+
+}  // namespace
+
 PhysicalParameters PhysicalParameters::from(const std::map<std::string, double>& parameters) {
-  using R = RooflineParameters;
-  using C = CollectiveParameters;
-  using P = PhysicalParameters;
-  constexpr std::pair<const char*, double R::*> kRoofline[] = {
-      {"launch_s", &R::launch_s},
-      {"launch_clock_share", &R::launch_clock_share},
-      {"memory_efficiency", &R::memory_efficiency},
-      {"compute_efficiency", &R::compute_efficiency},
-      {"sharpness", &R::sharpness},
-      {"l2_share", &R::l2_share},
-      {"sm_bytes_per_clock", &R::sm_bytes_per_clock},
-      {"chain_s_per_step", &R::chain_s_per_step},
-      {"padding", &R::padding}};
-  constexpr std::pair<const char*, double C::*> kCollective[] = {
-      {"wire_efficiency", &C::wire_efficiency},
-      {"network_efficiency", &C::network_efficiency},
-      {"direct_efficiency", &C::direct_efficiency},
-      {"direct_launch_s", &C::direct_launch_s},
-      {"direct_per_gpu_s", &C::direct_per_gpu_s},
-      {"direct_round_s", &C::direct_round_s},
-      {"direct_round_per_gpu_s", &C::direct_round_per_gpu_s},
-      {"direct_most_bytes", &C::direct_most_bytes},
-      {"eager_launch_s", &C::eager_launch_s},
-      {"ring_launch_s", &C::ring_launch_s},
-      {"ring_per_gpu_s", &C::ring_per_gpu_s},
-      {"half_ring_launch_s", &C::half_ring_launch_s},
-      {"half_ring_per_gpu_s", &C::half_ring_per_gpu_s},
-      {"exchange_launch_s", &C::exchange_launch_s},
-      {"exchange_per_gpu_s", &C::exchange_per_gpu_s}};
-  using X = ExchangeParameters;
-  constexpr std::pair<const char*, double X::*> kExchange[] = {
-      {"normal_launch_s", &X::normal_launch_s},
-      {"normal_message_s", &X::normal_message_s},
-      {"normal_sm_byte_s", &X::normal_sm_byte_s},
-      {"normal_wire_efficiency", &X::normal_wire_efficiency},
-      {"low_latency_launch_s", &X::low_latency_launch_s},
-      {"low_latency_expert_s", &X::low_latency_expert_s},
-      {"low_latency_wire_efficiency", &X::low_latency_wire_efficiency},
-      {"network_efficiency", &X::network_efficiency},
-      {"sharpness", &X::sharpness}};
-  constexpr std::pair<const char*, double P::*> kElementwise[] = {
-      {"launch_s", &P::elementwise_launch_s}, {"efficiency", &P::elementwise_efficiency}};
   PhysicalParameters result;
-  const std::pair<const char*, R P::*> kFamilies[] = {{"gemm", &P::gemm},
-                                                      {"prefill", &P::prefill},
-                                                      {"decode", &P::decode},
-                                                      {"mla_prefill", &P::mla_prefill},
-                                                      {"mla_decode", &P::mla_decode},
-                                                      {"mla_bmm", &P::mla_bmm},
-                                                      {"moe", &P::moe},
-                                                      {"moe_dispatched", &P::moe_dispatched},
-                                                      {"moe_masked", &P::moe_masked}};
-  for (const auto& [name, family] : kFamilies)
-    override_fields(parameters, std::string("physics/") + name + "/", result.*family, kRoofline);
-  override_fields(parameters, "physics/collective/", result.collective, kCollective);
-  override_fields(parameters, "physics/exchange/", result.exchange, kExchange);
-  override_fields(parameters, "physics/elementwise/", result, kElementwise);
+  for_each_field(result, [&](const std::string& name, double& value) {
+    if (const auto found = parameters.find(name); found != parameters.end()) value = found->second;
+  });
   return result;
+}
+
+void PhysicalParameters::store(std::map<std::string, double>& parameters) const {
+  for_each_field(*this, [&](const std::string& name, double value) { parameters[name] = value; });
 }
 
 double physical_seconds(const llm::OperatorShape& shape, const std::string& variant,
@@ -146,11 +145,11 @@ double physical_seconds(const llm::OperatorShape& shape, const std::string& vari
       sum += physical_seconds(part, variant, machine, parameters);
     return sum;
   }
-  if (const auto* op = std::get_if<llm::ElementwiseOp>(&shape)) {
-    const double rate = parameters.elementwise_efficiency * machine.bandwidth;
-    return parameters.elementwise_launch_s * op->kernels + (rate > 0 ? op->bytes / rate : 0);
-  }
-  return roofline_seconds(work_of(shape, variant), machine, *roofline_of(shape, parameters));
+  const RooflineParameters& p = *roofline_of(shape, parameters);
+  double seconds = roofline_seconds(work_of(shape, variant), machine, p);
+  if (const auto* op = std::get_if<llm::ElementwiseOp>(&shape))
+    seconds += p.launch_s * (op->kernels - 1);
+  return seconds;
 }
 
 namespace {

@@ -75,12 +75,13 @@ struct PhysicalParameters {
   RooflineParameters moe{45e-6, 0.93, 0.85, 0.536, 2.85, 1.08, 29.8, 0.2e-9, 0.26};
   RooflineParameters moe_dispatched{100e-6, 0.0, 0.85, 0.536, 2.85, 1.08, 29.8, 0.2e-9, 0.26};
   RooflineParameters moe_masked{20e-6, 0.0, 0.85, 0.536, 2.85, 1.08, 29.8, 0.2e-9, 0.26};
-  double elementwise_launch_s = 3e-6;  // aiconfigurator's figures for embedding, norm, KV write
-  double elementwise_efficiency = 0.8;
+  // From layer profiles of five GPUs (LLMServingSim, Vidur): launch of one kernel, then bytes.
+  RooflineParameters elementwise{2.2e-6, 0.0, 1.0, 1.0, 3.0, 0.95, 7.6, 0.0, 1.0};
   CollectiveParameters collective;
   ExchangeParameters exchange;
 
   static PhysicalParameters from(const std::map<std::string, double>& parameters);
+  void store(std::map<std::string, double>& parameters) const;
 };
 
 double physical_seconds(const llm::OperatorShape& shape, const std::string& variant,

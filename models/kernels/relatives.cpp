@@ -72,6 +72,11 @@ std::vector<TableSource> table_sources(const Machine& own, const std::string& fo
       machines[table.gpu] = machine;
     }
   }
+  // A table of few rows (the layers of one model) speaks for its own GPU, not for others.
+  constexpr double kNarrow = 0.1;  // of the widest table of the operator
+  std::map<std::string, std::size_t> widest;
+  for (const Table& table : calibration.tables)
+    widest[table.op] = std::max(widest[table.op], table.seconds.size());
   struct Ranked {
     double gpu;     // 0 = the same
     double engine;  // 0 = the same and its version; collectives of NCCL belong to every engine
@@ -82,6 +87,9 @@ std::vector<TableSource> table_sources(const Machine& own, const std::string& fo
     const auto machine = machines.find(table.gpu);
     if (machine == machines.end()) continue;
     Ranked entry{0, 0, {&table, machine->second, !folder.empty() && table.gpu == folder, true}};
+    if (!entry.source.same_gpu &&
+        static_cast<double>(table.seconds.size()) < kNarrow * static_cast<double>(widest[table.op]))
+      continue;
     if (!entry.source.same_gpu) entry.gpu = 1 + gpu_distance(own, machine->second);
     const bool collective_library = table.engine == "nccl";
     if (table.engine == engine.engine) {

@@ -1,5 +1,6 @@
 #include "validation/calibrate/build_calibration.hpp"
 
+#include <cctype>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -60,6 +61,14 @@ std::optional<SetAside> remove_impossible(Table& table, const Machine& machine) 
   return aside;
 }
 
+std::string plain(const std::string& name) {
+  std::string letters;
+  for (const char c : name)
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0)
+      letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return letters;
+}
+
 }  // namespace
 
 TableGpus table_gpus(const scenarios::loader::Catalogue& catalogue) {
@@ -68,6 +77,7 @@ TableGpus table_gpus(const scenarios::loader::Catalogue& catalogue) {
     const auto loaded = scenarios::loader::load_gpu(entry.name, catalogue);
     const auto& spec = loaded.card.spec;
     if (!spec.tables.empty()) gpus.emplace(spec.tables, models::kernels::machine_of(spec));
+    gpus.emplace(plain(entry.name), models::kernels::machine_of(spec));
   }
   return gpus;
 }
@@ -78,17 +88,19 @@ Calibration read_measurements(const std::filesystem::path& folder, const TableGp
   std::string hashes;
   std::set<std::string> unknown;
   for (const KernelFile& file : find_kernel_files(folder, report.diagnostics)) {
-    const auto gpu = gpus.find(file.gpu);
+    auto gpu = gpus.find(file.gpu);
+    if (gpu == gpus.end()) gpu = gpus.find(plain(file.gpu));
     if (gpu == gpus.end()) {
       ++report.refused;
       if (unknown.insert(file.gpu).second)
-        report.diagnostics.push_back({(folder / file.gpu).string(),
-                                      0,
-                                      0,
-                                      "no GPU card names this folder by 'tables'; its files are "
-                                      "left out",
-                                      {},
-                                      false});
+        report.diagnostics.push_back(
+            {(folder / file.gpu).string(),
+             0,
+             0,
+             "no GPU card has this name or names this folder by 'tables'; its files are "
+             "left out",
+             {},
+             false});
       continue;
     }
     KernelTables read = read_kernel_file(file, report.diagnostics);
@@ -159,6 +171,7 @@ CalibrationReport build_calibration(const std::filesystem::path& folder,
         {folder.string(), 0, 0, "holds no usable GPU/OPERATOR.ENGINE-VERSION.csv[.gz]", {}, false});
     throw sim::core::InputError(report.diagnostics);
   }
+  models::kernels::PhysicalParameters{}.store(calibration.parameters);
   store_errors(calibration, kErrorStride);
   scenarios::loader::write_calibration(out, calibration);
   return report;

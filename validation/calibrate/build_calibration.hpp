@@ -37,7 +37,8 @@ struct CalibrationReport {
 // Folder name of measured tables -> the GPU they were measured on.
 using TableGpus = std::map<std::string, models::kernels::Machine>;
 
-// From the cards of the catalogue that name a folder of tables.
+// From the cards of the catalogue: by the folder that a card names, and by its own name in plain
+// letters ("h100pcie" for h100-pcie), for tables of others.
 TableGpus table_gpus(const scenarios::loader::Catalogue& catalogue);
 
 // Reads a folder laid out GPU/OPERATOR.ENGINE-VERSION.csv[.gz]. Tables of GPUs that are not among

@@ -52,6 +52,14 @@ std::vector<std::string> required_columns(const std::string& op) {
             "num_experts", "moe_tp_size", "moe_ep_size", "distribution"};
   if (op == "nccl") return {"op_name", "nccl_dtype", "num_gpus", "message_size"};
   if (op == "custom_allreduce") return {"allreduce_dtype", "num_gpus", "message_size"};
+  if (op == "elementwise") return {"bytes"};
+  if (op.starts_with("mla_") || op == "wideep_context_mla" || op == "wideep_generation_mla")
+    return {"gemm_type", "kv_cache_dtype", "num_heads", "batch_size", "isl", "step"};
+  if (op.starts_with("wideep_deepep"))
+    return {"num_token", "hidden_size", "num_topk", "num_experts"};
+  if (op.starts_with("wideep_"))
+    return {"moe_dtype",   "num_tokens",  "hidden_size", "inter_size",  "topk",
+            "num_experts", "moe_tp_size", "moe_ep_size", "distribution"};
   return {};
 }
 
@@ -152,13 +160,48 @@ class FileReader {
     return true;
   }
 
+  // Key columns that hold numbers, and what these may be.
+  struct Dimension {
+    std::size_t column;
+    bool may_be_zero, may_be_long;
+  };
+  [[nodiscard]] std::vector<Dimension> dimensions() const {
+    static const std::set<std::string, std::less<>> kMayBeZero{"step", "num_key_value_heads"};
+    static const std::set<std::string, std::less<>> kMayBeLong{"bytes", "message_size"};
+    const auto required = required_columns(file_.op);
+    std::vector<Dimension> found;
+    for (std::size_t c = 0; c < columns_.names.size(); ++c) {
+      if (!is_key(c)) continue;
+      const std::string& name = columns_.names[c];
+      const bool needed = std::find(required.begin(), required.end(), name) != required.end();
+      found.push_back({c, !needed || kMayBeZero.contains(name), kMayBeLong.contains(name)});
+    }
+    return found;
+  }
+
+  // Dimensions are positive where an operator needs them, and fit 31 bits.
+  [[nodiscard]] bool has_shape(const std::vector<Dimension>& dimensions, std::size_t row) const {
+    constexpr double kMost = 2147483648.0;
+    return std::all_of(dimensions.begin(), dimensions.end(), [&](const Dimension& d) {
+      const auto value = number_of(columns_.cells[d.column][row]);
+      if (!value) return true;  // a label
+      if (!std::isfinite(*value) || *value < 0) return false;
+      return (*value > 0 || d.may_be_zero) && (*value < kMost || d.may_be_long);
+    });
+  }
+
   // Rows whose time is a positive number, with that time in seconds.
   std::vector<std::pair<std::size_t, double>> timed_rows(const TimeColumn& time,
                                                          std::size_t column) {
     std::vector<std::pair<std::size_t, double>> rows;
-    std::size_t bad = 0;
-    int first_bad = 0;
+    std::size_t bad = 0, shapeless = 0;
+    int first_bad = 0, first_shapeless = 0;
+    const std::vector<Dimension> needed = dimensions();
     for (std::size_t i = 0; i < columns_.lines.size(); ++i) {
+      if (!has_shape(needed, i)) {
+        if (shapeless++ == 0) first_shapeless = columns_.lines[i];
+        continue;
+      }
       const auto value = number_of(columns_.cells[column][i]);
       if (value && std::isfinite(*value) && *value > 0) {
         rows.emplace_back(i, *value * time.unit_s);
@@ -166,6 +209,10 @@ class FileReader {
         first_bad = columns_.lines[i];
       }
     }
+    if (shapeless > 0)
+      report(first_shapeless,
+             fmt::format("{} rows with a dimension of zero, below it or beyond 2^31 are left out",
+                         shapeless));
     if (bad > 0)
       report(first_bad, fmt::format("{} rows whose {} is not a positive number are left out", bad,
                                     time.column));
