@@ -246,13 +246,15 @@ std::vector<std::size_t> pareto_front(const std::vector<std::vector<double>>& va
     }
     return better;
   };
+  const auto known = [&](std::size_t i) {
+    return std::none_of(values[i].begin(), values[i].end(), [](double v) { return std::isnan(v); });
+  };
   std::vector<std::size_t> front;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!std::all_of(values[i].begin(), values[i].end(), [](double v) { return !std::isnan(v); }))
-      continue;
+    if (!known(i)) continue;
     bool beaten = false;
     for (std::size_t j = 0; j < values.size() && !beaten; ++j)
-      beaten = j != i && better_or_equal(j, i);
+      beaten = j != i && known(j) && better_or_equal(j, i);
     if (!beaten) front.push_back(i);
   }
   return front;

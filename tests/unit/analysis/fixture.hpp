@@ -106,7 +106,7 @@ inline ServingResult small_result() {
   r.sources = {{"gpu/gemm", sim::core::Provenance::measured, 0.6, 0.05},
                {"gpu/attention", sim::core::Provenance::analytical, 0.4, 0.3}};
   r.latency_provenance = sim::core::Provenance::calibrated;
-  r.latency_relative_error = 0.1;
+  r.latency_relative_error = r.ttft_relative_error = 0.1;
   r.total_steps = 3;
   r.run.events = 42;
   r.run.hash = 0xabcdef;
@@ -160,7 +160,7 @@ inline ServingResult large_result(int n) {
                {"h200_sxm/custom_allreduce.trtllm-1.2", Provenance::calibrated, 0.13, 0.2},
                {"host model sglang-0.5.9", Provenance::assumed, 0.07, 0.35}};
   r.latency_provenance = Provenance::calibrated;
-  r.latency_relative_error = 0.127;
+  r.latency_relative_error = r.ttft_relative_error = 0.127;
   r.total_steps = 60000;
   r.run.events = 81000;
   r.run.end = sim::core::Time::from_ps(3'510'000'000'000'000);

@@ -205,7 +205,10 @@ TEST_CASE("measured tables belong to the GPU they were measured on") {
                                                      {"h100_sxm", "h100-sxm"},
                                                      {"h200_sxm", "h200-sxm"},
                                                      {"b200_sxm", "b200-sxm"},
-                                                     {"l40s", "l40s"}});
+                                                     {"l40s", "l40s"},
+                                                     {"a6000", "rtx-a6000"},
+                                                     {"rtx3090", "rtx-3090"},
+                                                     {"rtx4090", "rtx-4090"}});
 }
 
 TEST_CASE("figures of one node and its GPU, spot checked") {

@@ -81,6 +81,7 @@ const Published kPublished[] = {
     {"deepseek-r1", 671.03, 37.55, 70'272},
     {"deepseek-v3.1", 671.03, 37.55, 70'272},
     {"deepseek-v3.2", 671.88, 38.40, 70'272 + 61 * 132},  // and the index keys
+    {"kimi-k2", 1026.41, 32.86, 70'272},                  // published as 1.04T and 32B
     {"deepseek-llm-7b", 6.910, 0, 491'520},
     {"deepseek-llm-67b", 67.425, 0, 389'120},
     {"deepseek-coder-1.3b", 1.346, 0, 196'608},

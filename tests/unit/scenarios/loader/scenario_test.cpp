@@ -493,12 +493,12 @@ TEST_CASE("own measurements: the file must be there, and a GPU without tables go
   const TemporaryFolder folder;
   folder.write("mine.h5", "not looked into here");
   const std::string text =
-      "foretoken: 1\nmodel: llama-3.1-8b\nengine: vllm\nhardware: {node: rtx-4090-x1}\n"
+      "foretoken: 1\nmodel: llama-3.1-8b\nengine: vllm\nhardware: {node: hgx-h20}\n"
       "calibration: mine.h5\nworkload:\n  arrivals: {closed_loop: 1}\n  input: {tokens: 100}\n"
       "  output: {tokens: 10}\n  requests: 1\n";
   const auto scenario = load_scenario(folder.write("s.yaml", text), Catalogue(kRoot));
   CHECK(scenario.calibration == folder.path() / "mine.h5");
-  CHECK(scenario.serving.deployment.node.gpu.tables == "rtx-4090");
+  CHECK(scenario.serving.deployment.node.gpu.tables == "h20");
   CHECK(scenario.input_hashes.contains(scenario.calibration.string()));
   CHECK_THROWS_WITH(
       load_scenario(folder.path() / "s.yaml", Catalogue(kRoot), {"calibration=none.h5"}),
