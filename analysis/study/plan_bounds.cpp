@@ -149,7 +149,9 @@ Traffic traffic_of(const Scenario& scenario) {
   if (arrivals == nullptr) return traffic;
   traffic.open = true;
   std::int64_t first_ps = -1, last_ps = 0;
-  while (const auto request = arrivals->next()) {
+  std::uint64_t number = 0;
+  while (auto request = arrivals->next()) {
+    models::serving::finish_request(*request, workload, scenario.serving.seed, number++);
     if (first_ps < 0) first_ps = request->arrival_ps;
     last_ps = request->arrival_ps;
     traffic.input.push_back(request->input_tokens);
