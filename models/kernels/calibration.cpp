@@ -62,6 +62,7 @@ bool add_rows(Table& base, const Table& own) {
   };
   for (std::size_t c = 0; c < columns.size(); ++c) join(joined.values[c], columns[c]);
   join(joined.seconds, own.seconds);
+  joined.own_rows = own.seconds.size();
   base = std::move(joined);
   return true;
 }
@@ -73,7 +74,10 @@ Calibration merged(const Calibration& base, const Calibration& own) {
   for (const Table& table : own.tables) {
     const auto found = std::find_if(result.tables.begin(), result.tables.end(),
                                     [&](const Table& t) { return name_of(t) == name_of(table); });
-    if (found == result.tables.end() || !add_rows(*found, table)) result.tables.push_back(table);
+    if (found == result.tables.end() || !add_rows(*found, table)) {
+      result.tables.push_back(table);
+      result.tables.back().own_rows = table.seconds.size();
+    }
   }
   // What is known of the product's own GPUs and errors stays; own GPUs are added.
   result.parameters.insert(own.parameters.begin(), own.parameters.end());

@@ -1,6 +1,7 @@
 #pragma once
 // Measured operator times in memory. Read from and written to HDF5 by scenarios/loader;
 // built from CSV by validation/calibrate.
+#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ struct Table {
   std::map<std::string, std::vector<std::string>> labels;  // categorical column -> its values
   std::vector<std::vector<float>> values;  // one vector a column, label index or number
   std::vector<float> seconds;
+  // The last so many rows are a user's own: believed even where their neighbours contradict them.
+  // Not kept in the file.
+  std::size_t own_rows = 0;
 };
 
 struct Calibration {
@@ -30,7 +34,8 @@ struct Calibration {
   std::map<std::string, double> parameters;
 };
 
-// `base` with the rows of `own`: where both measured the same, own counts. Tables of one name whose
+// `base` with the rows of `own`: where both measured the same, own counts, and own rows
+// are never doubted. Tables of one name whose
 // columns differ stand side by side.
 Calibration merged(const Calibration& base, const Calibration& own);
 

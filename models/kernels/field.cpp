@@ -96,7 +96,7 @@ struct Field::Near {
 };
 
 Field::Field(const FieldShape& shape, const std::vector<Point>& points,
-             const std::vector<float>& values)
+             const std::vector<float>& values, const std::vector<bool>& believed)
     : shape_(shape) {
   shape_.neighbours = std::min(shape_.neighbours, kMaxNeighbours);
   if (points.empty()) return;
@@ -117,7 +117,8 @@ Field::Field(const FieldShape& shape, const std::vector<Point>& points,
   }
   noise_.assign(values_.size(), 0.0F);
   if (shape_.doubt > 0)
-    for (std::uint32_t i = 0; i < values_.size(); ++i) noise_[i] = doubt(i);
+    for (std::uint32_t i = 0; i < values_.size(); ++i)
+      if (believed.empty() || !believed[order[i]]) noise_[i] = doubt(i);
 }
 
 // A kernel that an engine picks for one shape alone, a clock that dropped: such a point lies apart

@@ -31,8 +31,9 @@ struct FieldValue {
 class Field {
  public:
   Field() = default;
-  Field(const FieldShape& shape, const std::vector<Point>& points,
-        const std::vector<float>& values);
+  // `believed`: points that are not doubted, whatever their neighbours say; empty = none.
+  Field(const FieldShape& shape, const std::vector<Point>& points, const std::vector<float>& values,
+        const std::vector<bool>& believed = {});
 
   [[nodiscard]] bool empty() const { return places_.empty(); }
   [[nodiscard]] std::size_t size() const { return places_.size(); }

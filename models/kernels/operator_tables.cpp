@@ -161,7 +161,10 @@ std::optional<Row> RowReader::row(std::size_t index) const {
                 label("op_name", index), 0};
       break;
   }
-  if (row) row->seconds = static_cast<double>(table_->seconds[index]);
+  if (row) {
+    row->seconds = static_cast<double>(table_->seconds[index]);
+    row->own = index + table_->own_rows >= table_->seconds.size();
+  }
   return row;
 }
 

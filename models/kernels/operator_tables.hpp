@@ -30,6 +30,7 @@ struct Row {
   // What the shape cannot say and the table can: the kernel, the type of the arithmetic.
   std::string variant;
   double seconds = 0.0;
+  bool own = false;  // a user's own measurement
 };
 
 // Reads a table's rows as shapes; empty for operators that no shape describes.

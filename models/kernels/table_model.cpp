@@ -14,6 +14,7 @@ namespace {
 struct Gathered {
   std::vector<Point> points;
   std::vector<float> values;
+  std::vector<bool> believed;
   FieldShape shape;
 };
 
@@ -82,6 +83,7 @@ void TableModel::build(const std::string& category, Variants& variants) const {
     Gathered& group = gathered[field_name(placed.row)];
     if (group.points.empty()) group.shape = field_shape_of(placed.row.shape);
     group.points.push_back(placed.place);
+    group.believed.push_back(placed.row.own);
     group.values.push_back(
         static_cast<float>(std::log(placed.row.seconds / placed.physical_seconds)));
   };
@@ -96,7 +98,7 @@ void TableModel::build(const std::string& category, Variants& variants) const {
         learn(place_row(std::move(*row), source_.machine, parameters_));
   }
   for (auto& [variant, group] : gathered)
-    variants.emplace(variant, Field(group.shape, group.points, group.values));
+    variants.emplace(variant, Field(group.shape, group.points, group.values, group.believed));
 }
 
 const TableModel::Variants::value_type& main_variant(const TableModel::Variants& variants) {

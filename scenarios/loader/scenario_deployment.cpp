@@ -369,6 +369,21 @@ void at_engine_args(const YamlNode& node, const Apply& apply) {
   }
 }
 
+// What an engine's card says of graphs, of kernels inside the engine against alone, and of errors
+// on real servers was found on GPUs. The model of a CPU was fitted on whole engines already.
+void suit_to_processors(DeploymentSpec& deployment) {
+  const bool cpu = deployment.node.gpu.processor == Processor::cpu;
+  EngineSpec& engine = deployment.engine;
+  if (!cpu && !deployment.layout.experts_on_host) return;
+  engine.served_ttft_error = engine.served_tpot_error = 0.0;
+  if (cpu) {
+    engine.graph_batches.clear();
+    engine.in_situ = {};
+  } else {
+    engine.in_situ.experts_least = engine.in_situ.experts = engine.in_situ.prefill = 1.0;
+  }
+}
+
 }  // namespace
 
 DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context) {
@@ -381,8 +396,6 @@ DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context)
     }
   }
   read_hardware(root, context, deployment);
-  // A CPU has no graphs to capture, so that no batch is padded to one.
-  if (deployment.node.gpu.processor == Processor::cpu) deployment.engine.graph_batches.clear();
   const YamlNode node = root.child("deployment");
   const EngineArgs args = read_engine_args(node, context, deployment.engine);
   at_engine_args(node, [&] { apply_to_engine(args, deployment); });
@@ -393,6 +406,7 @@ DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context)
         .error("no workload here says which prompts share a prefix; set prefix_caching: false");
   }
   read_run_keys(node, context, deployment, false);
+  suit_to_processors(deployment);
   return deployment;
 }
 
@@ -416,6 +430,7 @@ DeploymentSpec read_pool(const YamlNode& node, const LoadContext& context,
   read_run_keys(node, context, pool, true);
   pool.nodes = static_cast<int>(nodes_needed(pool));
   for (const std::string& problem : layout_errors(pool.model, pool.layout)) node.error(problem);
+  suit_to_processors(pool);
   return pool;
 }
 

@@ -90,9 +90,9 @@ class Calibrate(CliTest):
 
     def test_a_gpu_without_tables_is_measured_under_its_name(self):
         self.write("t.json", trace([(m, 6144, 4096, 500) for m in (1, 16, 64, 256)]))
-        answer = self.run_it("calibrate", "t.json", "--gpu", "rtx-4090", "--out", "mine.h5")
+        answer = self.run_it("calibrate", "t.json", "--gpu", "h20", "--out", "mine.h5")
         self.assertEqual(answer.code, 0, answer.err)
-        before, after = self.decode_ms("rtx-4090-x1"), self.decode_ms("rtx-4090-x1", "mine.h5")
+        before, after = self.decode_ms("hgx-h20"), self.decode_ms("hgx-h20", "mine.h5")
         ms = [[op for op in step["operators"] if op["name"] == "qkv_proj"][0]["ms"] for step in (before, after)]
         self.assertGreater(ms[1], 2 * ms[0])
         wrong = self.run_it("estimate", self.scenario("h100-x1"), "--set", "calibration=mine.h5")

@@ -66,5 +66,39 @@ TEST_CASE("own measurements change what is predicted, near them and not far away
   CHECK(us(after, 8192) == Approx(us(before, 8192)).epsilon(0.2));
 }
 
+TEST_CASE("one own measurement is believed against a dense table that contradicts it") {
+  hardware::NodeSpec node;
+  node.gpus = 1;
+  node.gpu.tables = "gpu";
+  node.gpu.architecture = "hopper";
+  node.gpu.sm_count = 132;
+  node.gpu.memory_bandwidth = hardware::BytesPerSecond(3.35e12);
+  node.gpu.l2_cache = hardware::Bytes(50e6);
+  node.gpu.peak[hardware::DType::bf16] = hardware::FlopsPerSecond(989e12);
+  // What the physical model itself says, over m and n: every neighbour agrees.
+  const KernelModel physics(node, {"vllm", "0.19.0"}, std::make_shared<Calibration>());
+  std::vector<float> m, n, seconds;
+  for (float rows = 1; rows <= 4096; rows *= 2)
+    for (float columns = 512; columns <= 16384; columns *= 2) {
+      m.push_back(rows);
+      n.push_back(columns);
+      const llm::GemmOp op{static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns),
+                           4096, llm::WeightFormat::bf16};
+      seconds.push_back(static_cast<float>(physics.time(op).seconds));
+    }
+  auto base = std::make_shared<Calibration>();
+  base->tables.push_back(gemm({"bfloat16"}, std::vector<float>(m.size(), 0.0F), m, seconds));
+  base->tables[0].values[2] = n;
+  const llm::GemmOp measured{64, 4096, 4096, llm::WeightFormat::bf16};
+  const double plain = physics.time(measured).seconds;
+  Calibration own;
+  own.tables.push_back(gemm({"bfloat16"}, {0}, {64}, {static_cast<float>(2 * plain)}));
+  const KernelModel after(node, {"vllm", "0.19.0"},
+                          std::make_shared<const Calibration>(merged(*base, own)));
+  CHECK(after.time(measured).seconds == Approx(2 * plain).epsilon(0.05));
+  const llm::GemmOp far{4096, 16384, 4096, llm::WeightFormat::bf16};
+  CHECK(after.time(far).seconds == Approx(physics.time(far).seconds).epsilon(0.05));
+}
+
 }  // namespace
 }  // namespace foretoken::models::kernels

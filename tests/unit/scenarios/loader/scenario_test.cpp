@@ -463,6 +463,9 @@ TEST_CASE("a node without GPUs computes on its sockets, and pads no batch to a g
   CHECK(d.node.gpus == 2);
   CHECK(d.node.gpu.processor == models::hardware::Processor::cpu);
   CHECK(d.engine.graph_batches.empty());
+  // The card's factors for kernels inside the engine were found on GPUs.
+  CHECK(d.engine.in_situ.gemm == 1.0);
+  CHECK(d.engine.in_situ.prefill == 1.0);
   CHECK(errors_of("{node: xeon-6980p-2s, cpus: 1}", "{weights: int8_wo, parallel: {tensor: 2}}")
             .find("need") != std::string::npos);
 }
