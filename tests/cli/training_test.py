@@ -44,8 +44,8 @@ class Training(CliTest):
         self.expect(exported, 0, "events, about")
         events = json.loads((self.folder / "t.json").read_text())["traceEvents"]
         work = [e for e in events if e["ph"] == "X" and e["cat"] == "compute"]
-        # 4 ranks x 2 chunks x 8 micro-batches, forward and backward.
-        self.assertEqual(len(work), 4 * 2 * 8 * 2)
+        # 4 ranks x 2 chunks x 8 micro-batches, forward and backward, each in two parts.
+        self.assertEqual(len(work), 4 * 2 * 8 * 4)
         for rank in range(4):
             spans = sorted((e["ts"], e["ts"] + e["dur"]) for e in work if e["pid"] == rank)
             self.assertTrue(all(a[1] <= b[0] + 1e-3 for a, b in zip(spans, spans[1:])))
@@ -95,7 +95,7 @@ class Training(CliTest):
         self.assertEqual(times, sorted(times))
         self.assertTrue(all(r["why"] for r in plan["ranked"][1:]))
         self.assertGreater(len(plan["rejected"]), 0)
-        self.expect(self.run_it("plan", HOME / "scenarios" / "quickstart.yaml", "--simulate", "-1"), 2)
+        self.expect(self.run_it("plan", HOME / "scenarios" / "quickstart.yaml", "--simulate", "-1"), 3)
 
 
 if __name__ == "__main__":
