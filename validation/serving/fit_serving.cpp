@@ -16,8 +16,10 @@
 namespace foretoken::validation::serving {
 namespace {
 
-// Fewer requests than the runs had: a difference between two parameters shows as well.
-constexpr double kRequestsPerClient = 4.0;
+// Fewer requests than the runs had, for differences between parameters alone: there they show as
+// well, while the burst at the start would weigh too much in a TTFT.
+constexpr double kFewRequests = 4.0;
+enum class Runs { whole, few };
 // Not told apart from the factor on kernels of such steps.
 constexpr double kHostPrefillUs = 500.0;
 // Share of what attention alone takes above its least: fits leave nothing of it.
@@ -64,8 +66,8 @@ class Fitter {
       if (i == 0) choose_protocols(at);  // the first step moves most
     }
     ServingFit fit;
-    const auto base = evaluate(at);
-    const auto slopes = derivatives(at, base);
+    const auto slopes = derivatives(at);
+    const auto base = evaluate(at, Runs::whole);
     const auto candidates = all_protocols(at);
     fit.all = finish(at, base, candidates, -1);
     const auto clocks = clocks_of(fit.all);
@@ -95,7 +97,7 @@ class Fitter {
     return out;
   }
 
-  Values evaluate(const Parameters& at, std::optional<std::size_t> protocol = {}) {
+  Values evaluate(const Parameters& at, Runs runs, std::optional<std::size_t> protocol = {}) {
     Values out(rows_.size());
     in_parallel(rows_.size(), options_.threads, [&](std::size_t i) {
       const Row& row = rows_[i];
@@ -104,7 +106,7 @@ class Fitter {
       Settings all = settings(row.row.engine, at.at(row.row.engine));
       for (const auto& [name, value] : protocols()[protocol.value_or(row.protocol)].settings)
         all[name] = value;
-      all["requests_per_client"] = kRequestsPerClient;
+      if (runs == Runs::few) all["requests_per_client"] = kFewRequests;
       apply_settings(all, spec);
       try {
         const auto p = laboratory_.run(spec);
@@ -117,7 +119,8 @@ class Fitter {
 
   std::vector<Values> all_protocols(const Parameters& at) {
     std::vector<Values> all;
-    for (std::size_t p = 0; p < protocols().size(); ++p) all.push_back(evaluate(at, p));
+    for (std::size_t p = 0; p < protocols().size(); ++p)
+      all.push_back(evaluate(at, Runs::whole, p));
     return all;
   }
 
@@ -171,12 +174,13 @@ class Fitter {
   }
 
   // ln(changed / base) by parameter, for a relative change of each.
-  std::vector<std::vector<Slope>> derivatives(const Parameters& at, const Values& base) {
+  std::vector<std::vector<Slope>> derivatives(const Parameters& at) {
+    const Values base = evaluate(at, Runs::few);
     std::vector<std::vector<Slope>> slopes;
     for (std::size_t k = 0; k < fitted_parameters().size(); ++k) {
       Parameters moved = at;
       for (auto& [engine, values] : moved) values[k] += change(k);
-      const Values changed = evaluate(moved);
+      const Values changed = evaluate(moved, Runs::few);
       std::vector<Slope> column(rows_.size());
       for (std::size_t i = 0; i < rows_.size(); ++i)
         if (base[i].known() && changed[i].known())
@@ -243,9 +247,9 @@ class Fitter {
   }
 
   void step(Parameters& at, int number) {
-    const auto base = evaluate(at);
+    const auto base = evaluate(at, Runs::whole);
     report(base, fmt::format("step {}", number));
-    const auto slopes = derivatives(at, base);
+    const auto slopes = derivatives(at);
     const auto clocks = clocks_of(finish(at, base, {base}, -1));
     for (const auto& [engine, members] : engines_)
       solve(engine, at[engine], base, slopes, clocks, -1);
