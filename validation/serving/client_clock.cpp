@@ -10,7 +10,7 @@ constexpr double kMostSeconds = 0.2, kSecondsStep = 0.005;
 constexpr int kMostTokens = 30;
 constexpr double kCap = 1.0;  // a row that is off by more than this is off for another reason
 // Pull towards no clock at all, so that a few rows do not invent one.
-constexpr double kPull = 0.5;
+constexpr double kPull = 1.0;
 
 double cost(const std::vector<Observation>& rows, const ClientClock& clock) {
   double sum = kPull * (clock.seconds / kMostSeconds + clock.tokens / kMostTokens);

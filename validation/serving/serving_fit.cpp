@@ -14,6 +14,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 using sim::core::InputError;
 
+// Runs made together: one server image and client, one model at a time.
+std::string series_of(const ServedRow& row) {
+  return fmt::format("{}|{}|{}|{}|{}", row.engine, row.engine_version, row.source, row.gpu,
+                     row.model);
+}
+
 template <class T>
 const T* first_of(const std::map<std::string, T>& map, const std::vector<std::string>& keys) {
   for (const auto& key : keys)
@@ -73,15 +79,15 @@ bool protocol_may_hold(std::size_t protocol, const ServedRow& row) {
 }
 
 std::vector<std::string> protocol_families(const ServedRow& row) {
-  const std::string series =
-      fmt::format("{}|{}|{}|{}|{}", row.engine, row.engine_version, row.source, row.gpu, row.model);
+  const std::string series = series_of(row);
   if (protocol_is_stated(row)) return {series};  // labels say nothing about another series
   return {series, fmt::format("{}|{}|{}", row.engine, row.engine_version, row.source),
           fmt::format("{}|{}", row.engine, row.source), row.engine};
 }
 
 std::vector<std::string> clock_families(const ServedRow& row) {
-  return {fmt::format("{}|{}|{}|{}", row.engine, row.engine_version, row.source, row.gpu),
+  return {series_of(row),
+          fmt::format("{}|{}|{}|{}", row.engine, row.engine_version, row.source, row.gpu),
           fmt::format("{}|{}|{}", row.engine, row.engine_version, row.source),
           fmt::format("{}|{}", row.engine, row.source), row.engine};
 }
