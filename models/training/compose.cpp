@@ -76,7 +76,7 @@ Factors factors_of(const TrainingSpec& spec, const StepAccount& account) {
   set(Part::experts, gemm * experts);
   set(Part::weight_experts, gemm * experts * s.constant("weight_gradient", 1.0));
   set(Part::permutation, s.constant("permutation", experts));
-  set(Part::tensor, s.constant("exposed_tensor", 1.0));
+  set(Part::tensor, s.overlap_tensor ? s.constant("exposed_tensor", 1.0) : 1.0);
   set(Part::context, s.constant("exposed_context", 1.0));
   set(Part::exchange, s.constant("exposed_exchange", 1.0));
   set(Part::shard, s.constant("exposed_shard", 1.0));

@@ -48,6 +48,7 @@ TEST_CASE("the waterfall adds up to the step") {
   spec.layout.tensor = 2;
   spec.layout.data = 2;
   spec.batch.global = 16;
+  spec.software.overlap_tensor = true;
   spec.software.constants = {{"straggler", 0.02}, {"gemm", 1.1}, {"exposed_tensor", 0.5}};
   const MachineTimes machine(spec.node, 0, test::no_tables());
   const auto step = estimate_step(spec, account_step(spec, machine));
