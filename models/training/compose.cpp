@@ -88,8 +88,9 @@ Factors factors_of(const TrainingSpec& spec, const StepAccount& account) {
   f.slowdown = s.constant("slowdown", 1.0);
   f.straggler = s.constant("straggler", 0.0);
   f.step_s = s.constant("step_s", 0.0);
-  // With a fixed number of rows an expert nothing is read back, and the host runs ahead.
-  f.host_experts_s = spec.drop_tokens ? 0.0 : s.constant("host_experts_s", 0.0);
+  // With a fixed number of rows an expert nothing is read back; launches alone are half of it
+  // (assumed: no source tells the two apart).
+  f.host_experts_s = s.constant("host_experts_s", 0.0) * (spec.drop_tokens ? 0.5 : 1.0);
   if (!spec.release.empty() && account.tokens_per_expert > 0)
     f.release = s.constant("release/" + spec.release, 1.0);
   const int sms = spec.node.gpu.sm_count;

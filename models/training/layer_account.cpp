@@ -81,9 +81,10 @@ void LayerAccount::transposing_casts(Load& load, double rows, double in, double 
   double bytes = 0;
   if (arithmetic == Arithmetic::fp8_block || arithmetic == Arithmetic::mxfp8)
     bytes = rows * (in * (1 + 1) + out * (kHalf + 1 + 1));
-  // NVFP4: both operands are rotated (random Hadamard) from 16 bits before they are scaled.
+  // NVFP4: both operands are read for their largest element (two levels of scales), then rotated
+  // (random Hadamard) and scaled, from 16 bits.
   const double four = kept_bytes(Arithmetic::nvfp4);
-  if (arithmetic == Arithmetic::nvfp4) bytes = rows * (in + out) * (kHalf + four);
+  if (arithmetic == Arithmetic::nvfp4) bytes = rows * (in + out) * (2 * kHalf + four);
   if (bytes <= 0) return;
   load.passes.weight[Part::elementwise] += machine_.memory(bytes);
   load.passes.weight[Part::launches] += 2;
@@ -168,6 +169,11 @@ void LayerAccount::unfused_attention(Load& load) const {
   load.flops += 6 * flops;
 }
 
+bool LayerAccount::fused() const {
+  return spec_.software.flash_attention &&
+         !spec_.software.unfused_sinks(spec_.model, spec_.release);
+}
+
 void LayerAccount::attention(Load& load, int window) const {
   const auto& model = spec_.model;
   const auto& a = model.attention;
@@ -207,7 +213,7 @@ void LayerAccount::attention(Load& load, int window) const {
     load.activation_bytes +=
         rows * ((heads * a.head_dim + kv) * kHalf + heads * a.head_dim * kHalf + heads * kSingle);
   }
-  if (spec_.software.flash_attention && !spec_.software.unfused_sinks(model, spec_.release))
+  if (fused())
     fused_attention(load, window, qk_over_v);
   else
     unfused_attention(load);
@@ -383,7 +389,7 @@ void LayerAccount::recompute(Load& load) const {
     case Recompute::none:
       return;
     case Recompute::selective: {
-      if (spec_.software.flash_attention) {
+      if (fused()) {
         input.add(load.cheap);
         load.activation_bytes -= load.cheap_bytes;
         // DeepSeek's recipe keeps the inputs of SwiGLU in 8 bits (V3 report, section 3.3.3).

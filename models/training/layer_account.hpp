@@ -18,6 +18,7 @@ class LayerAccount {
   struct Sizes;
   void product(Load& load, std::int64_t rows, std::int64_t in, std::int64_t out,
                Arithmetic arithmetic) const;
+  [[nodiscard]] bool fused() const;  // attention
   void attention(Load& load, int window) const;
   void fused_attention(Load& load, int window, double qk_over_v) const;
   void unfused_attention(Load& load) const;
