@@ -89,20 +89,30 @@ std::optional<HostRow> row_of(const std::vector<std::string>& cells, const Colum
   return row;
 }
 
-std::vector<HostRow> read_rows(const fs::path& file, const std::string& name, const Wire& wire) {
+struct Rows {
+  std::vector<HostRow> rows;
+  std::string why_refused;  // of the first row that the host's card cannot carry
+  std::size_t refused = 0;
+};
+
+Rows read_rows(const fs::path& file, const std::string& name, const Wire& wire) {
   const Operation operation = name == "all_reduce" ? Operation::all_reduce : Operation::send_recv;
   std::istringstream in(read_text(file));
   std::string line;
   std::getline(in, line);
   const Columns columns = columns_of(cells_of(line), name, file);
-  std::vector<HostRow> rows;
+  Rows result;
   while (std::getline(in, line)) {
     const auto cells = cells_of(line);
     if (cells.size() <= std::max({columns.workers, columns.size, columns.per_node, columns.median}))
       continue;
-    if (auto row = row_of(cells, columns, operation, wire)) rows.push_back(std::move(*row));
+    try {
+      if (auto row = row_of(cells, columns, operation, wire)) result.rows.push_back(std::move(*row));
+    } catch (const sim::core::InputError& error) {
+      if (result.refused++ == 0) result.why_refused = error.what();
+    }
   }
-  return rows;
+  return result;
 }
 
 std::vector<double> errors_of(const std::vector<HostRow>& rows, bool by_key) {
@@ -148,7 +158,9 @@ void validate_hosts(const fs::path& folder, const Wires& hosts, KernelValidation
       result.refused.push_back({host + "/" + name, "no card describes this host", 0});
       continue;
     }
-    const std::vector<HostRow> rows = read_rows(file, name, wire->second);
+    const auto [rows, why_refused, refused] = read_rows(file, name, wire->second);
+    if (refused > 0) result.refused.push_back({host + "/" + name, why_refused, refused});
+    if (rows.empty()) continue;
     KernelGroup group;
     group.key = {{"operator", "network_" + name}, {"gpu", host}};
     group.latency = error_figures(errors_of(rows, true));
