@@ -77,6 +77,7 @@ struct BatchingSpec {
   double prompt_weight = 1.0;        // fair: service of a prompt token (Sheng et al., OSDI 2024)
   double output_weight = 2.0;        // fair: of an output token
   double swap_bytes = 0.0;  // host memory a GPU for preempted KV; 0 = preempted requests start over
+  bool prefix_caching = false;  // a preempted request finds what is left of its own KV blocks
   std::shared_ptr<const PolicyPlugin> plugin = {};
 };
 

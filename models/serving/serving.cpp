@@ -75,6 +75,7 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const DeploymentSpec& d,
   replica.admission.watermark_blocks = static_cast<std::int32_t>(
       std::llround(d.engine.kv_watermark * static_cast<double>(replica.kv_blocks)));
   replica.admission.reserve_output = reserved_output(d.batching.policy, d.engine.kv_reserve_output);
+  replica.admission.finds_its_blocks = d.batching.prefix_caching;
   const double block_bytes =
       llm::kv_bytes_per_token_per_gpu(d.model, d.layout, d.precision) * d.engine.kv_block_tokens;
   if (d.batching.swap_bytes > 0 && block_bytes > 0) {

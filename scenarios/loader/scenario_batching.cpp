@@ -98,6 +98,7 @@ BatchingSpec read_batching(const YamlNode& deployment, const LoadContext& contex
   batching.max_sequences =
       node.value_or<int>("max_sequences", d.engine.default_max_sequences, {1, 1'000'000}, card);
   batching.swap_bytes = node.value_or<Bytes>("swap_space", Bytes(d.batching.swap_bytes)).value();
+  batching.prefix_caching = d.batching.prefix_caching;
   if (batching.swap_bytes > 0 && d.node.gpus > 0 && d.node.gpu.pcie_bandwidth.value() <= 0)
     node.any_child("swap_space")
         .error(fmt::format("card {} gives no pcie_bandwidth to swap over", d.node.gpu.name));

@@ -401,10 +401,7 @@ DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context)
   at_engine_args(node, [&] { apply_to_engine(args, deployment); });
   read_layout_keys(node, deployment, false);
   at_engine_args(node, [&] { apply_to_layout(args, deployment); });
-  if (node.value_or<bool>("prefix_caching", false)) {
-    node.any_child("prefix_caching")
-        .error("no workload here says which prompts share a prefix; set prefix_caching: false");
-  }
+  deployment.batching.prefix_caching = node.value_or<bool>("prefix_caching", false);
   read_run_keys(node, context, deployment, false);
   suit_to_processors(deployment);
   return deployment;

@@ -231,8 +231,8 @@ Json deployment() {
                  {"replicas", integer("independent copies behind one router")},
                  {"router", one_of("which replica takes a request", routers())},
                  {"expert_skew", ratio("power-law exponent of expert popularity; 0 is balanced")},
-                 {"prefix_caching", boolean("only false: no workload here says which prompts share "
-                                            "a prefix")},
+                 {"prefix_caching", boolean("free KV blocks keep their content: a preempted "
+                                            "request finds what is left of its own")},
                  {"batching", batching},
                  {"router_load_age", router_load_age},
                  {"expert_parallel", expert_parallel()},
