@@ -72,6 +72,9 @@ class Batch {
   [[nodiscard]] std::int64_t used_blocks() const { return total_blocks_ - free_blocks_; }
   [[nodiscard]] std::int64_t preemptions() const { return preemptions_; }
   [[nodiscard]] std::int64_t swapped_blocks() const { return swapped_blocks_; }
+  // Whether a waiting request's blocks lie among the free ones: then each step changes what it
+  // needs.
+  [[nodiscard]] bool leaves_behind() const { return !left_behind_.empty(); }
   [[nodiscard]] std::int64_t recomputed_tokens() const { return recomputed_tokens_; }
   [[nodiscard]] std::int32_t max_sequences() const { return rule_.max_sequences; }
   [[nodiscard]] std::int32_t block_tokens() const { return block_tokens_; }

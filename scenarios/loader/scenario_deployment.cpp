@@ -370,14 +370,16 @@ void at_engine_args(const YamlNode& node, const Apply& apply) {
 }
 
 // What an engine's card says of graphs, of kernels inside the engine against alone, and of errors
-// on real servers was found on GPUs. The model of a CPU was fitted on whole engines already.
+// on real servers was found on GPUs that exchange no expert messages: those who do are timed by
+// whole blocks as they run in the engine. The model of a CPU was fitted on whole engines already.
 void suit_to_processors(DeploymentSpec& deployment) {
   const bool cpu = deployment.node.gpu.processor == Processor::cpu;
   EngineSpec& engine = deployment.engine;
-  if (!cpu && !deployment.layout.experts_on_host) return;
+  const bool exchange = deployment.layout.all_to_all;
+  if (!cpu && !exchange && !deployment.layout.experts_on_host) return;
   engine.served_ttft_error = engine.served_tpot_error = 0.0;
-  if (cpu) {
-    engine.graph_batches.clear();
+  if (cpu) engine.graph_batches.clear();
+  if (cpu || exchange) {
     engine.in_situ = {};
   } else {
     engine.in_situ.experts_least = engine.in_situ.experts = engine.in_situ.prefill = 1.0;
