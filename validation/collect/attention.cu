@@ -91,9 +91,9 @@ void attention(const Options& options) {
   const std::size_t most = std::min<std::size_t>(available / 3, std::size_t{8} << 30);
   const Memory keys(most), values(most), queries(std::size_t{64} << 20),
       result(std::size_t{64} << 20);
-  COLLECT_CUDA(cudaMemset(keys.data, 0x21, most));
-  COLLECT_CUDA(cudaMemset(values.data, 0x21, most));
-  COLLECT_CUDA(cudaMemset(queries.data, 0x21, std::size_t{64} << 20));
+  randomise(keys, CUDA_R_16BF, most / 2);
+  randomise(values, CUDA_R_16BF, most / 2);
+  randomise(queries, CUDA_R_16BF, std::size_t{32} << 20);
   const Memory partial(std::size_t{1} << 30);
   Csv csv(options, "generation_attention", "collect-1",
           "op_name,kernel_source,batch_size,isl,num_heads,num_key_value_heads,head_dim,beam_width,"

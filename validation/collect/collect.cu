@@ -20,11 +20,12 @@ int usage(int code) {
   std::fprintf(
       code == 0 ? stdout : stderr,
       "usage: collect --gpu FOLDER [--out DIR] [--engine NAME-VERSION] [--quick] "
-      "[PART...]\n"
+      "[--minutes N] [PART...]\n"
       "  --gpu FOLDER     the card's `tables`, or its name where it has none: h100_sxm, h20\n"
       "  --out DIR        where to write (measurements)\n"
       "  --engine N-V     whose matrix products these stand for (vllm-0.19.0)\n"
       "  --quick          a coarse grid: a minute in place of an hour\n"
+      "  --minutes N      leave the matrix products after N minutes, a random part of the grid\n"
       "  PART             gemm, copy, elementwise, attention, nccl; all if none is named\n");
   return code;
 }
@@ -49,6 +50,9 @@ int main(int argc, char** argv) {
       options.engine = value();
     } else if (word == "--quick") {
       options.quick = true;
+    } else if (word == "--minutes") {
+      options.minutes = std::atof(value().c_str());
+      if (!(options.minutes > 0)) return usage(2);
     } else if (word.rfind("-", 0) == 0) {
       return usage(2);
     } else {

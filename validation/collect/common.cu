@@ -1,3 +1,5 @@
+#include <cuda_bf16.h>
+#include <cuda_fp8.h>
 #include <sys/stat.h>
 
 #include "common.cuh"
@@ -23,7 +25,41 @@ double timed(cudaStream_t stream, const std::function<void()>& batch) {
   return ms;
 }
 
+template <class T>
+__device__ T number(float value) {
+  return T(value);
+}
+template <>
+__device__ std::int8_t number<std::int8_t>(float value) {
+  return static_cast<std::int8_t>(value * 127);
+}
+
+template <class T>
+__global__ void random_numbers(T* out, std::size_t n) {
+  const std::size_t stride = static_cast<std::size_t>(gridDim.x) * blockDim.x;
+  for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+       i += stride) {
+    std::uint64_t x = (i + 1) * 0x9E3779B97F4A7C15ULL;  // splitmix64
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+    out[i] = number<T>(static_cast<float>((x ^ (x >> 31)) >> 40) * 0x1p-23F - 1.0F);
+  }
+}
+
 }  // namespace
+
+void randomise(const Memory& memory, cudaDataType_t format, std::size_t elements) {
+  constexpr unsigned kBlocks = 1024, kThreads = 256;
+  if (format == CUDA_R_16BF) {
+    random_numbers<<<kBlocks, kThreads>>>(static_cast<__nv_bfloat16*>(memory.data), elements);
+  } else if (format == CUDA_R_8F_E4M3) {
+    random_numbers<<<kBlocks, kThreads>>>(static_cast<__nv_fp8_e4m3*>(memory.data), elements);
+  } else {
+    random_numbers<<<kBlocks, kThreads>>>(static_cast<std::int8_t*>(memory.data), elements);
+  }
+  COLLECT_CUDA(cudaGetLastError());
+  COLLECT_CUDA(cudaDeviceSynchronize());
+}
 
 Csv::Csv(const Options& options, const std::string& op, const std::string& engine,
          const std::string& header) {

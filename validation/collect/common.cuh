@@ -1,6 +1,7 @@
 #pragma once
 // Timing and output that every benchmark shares.
 #include <cuda_runtime.h>
+#include <library_types.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -27,6 +28,7 @@ struct Options {
   std::string gpu;  // folder of the GPU: that of the card's `tables`, or its name
   std::string engine = "vllm-0.19.0";  // whose matrix products cuBLASLt's stand for
   bool quick = false;
+  double minutes = 0;  // for the matrix products; 0 = until the grid is done
 };
 
 // DIR/GPU/OPERATOR.ENGINE-VERSION.csv
@@ -38,7 +40,10 @@ class Csv {
   Csv(const Csv&) = delete;
   Csv& operator=(const Csv&) = delete;
   std::FILE* file() { return file_; }
-  void row_written() { ++rows_; }
+  void row_written() {
+    ++rows_;
+    std::fflush(file_);  // what was measured stays if the run is ended
+  }
 
  private:
   std::string path_;
@@ -55,6 +60,10 @@ struct Memory {  // of the device, gone at the end
   Memory& operator=(const Memory&) = delete;
   void* data = nullptr;
 };
+
+// Random numbers in [-1, 1), in the format: equal ones flip few bits, draw less power and so run at
+// higher clocks than real data.
+void randomise(const Memory& memory, cudaDataType_t format, std::size_t elements);
 
 // Milliseconds of one call: median over batches of calls that a CUDA graph replays back to back, so
 // that neither launches nor the clock's resolution count. Caches are warm, as in the product's

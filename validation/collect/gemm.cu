@@ -2,6 +2,10 @@
 // tensor), int8 with int32 sums (the arithmetic of W8A8, table format "sq").
 #include <cublasLt.h>
 
+#include <chrono>
+#include <memory>
+#include <random>
+
 #include "benchmarks.cuh"
 
 namespace collect {
@@ -102,6 +106,38 @@ class Product {
   cublasLtMatmulHeuristicResult_t algorithm_{};
 };
 
+struct Operands {
+  std::unique_ptr<Memory> a, b;
+};
+Operands make_operands(const Format& format, std::int64_t rows, std::int64_t widest) {
+  const auto a = static_cast<std::size_t>(rows * widest);
+  const auto b = static_cast<std::size_t>(widest * widest);
+  Operands made{std::make_unique<Memory>(a * format.bytes),
+                std::make_unique<Memory>(b * format.bytes)};
+  randomise(*made.a, format.in, a);
+  randomise(*made.b, format.in, b);
+  return made;
+}
+
+struct Shape {
+  const Format* format;
+  std::int64_t m, n, k;
+};
+
+// In an order of chance, always the same: what was measured by a limit covers the whole grid.
+std::vector<Shape> shuffled(const std::vector<std::int64_t>& widths,
+                            const std::vector<std::int64_t>& rows) {
+  std::vector<Shape> shapes;
+  for (const Format& format : kFormats)
+    for (const std::int64_t n : widths)
+      for (const std::int64_t k : widths)
+        for (const std::int64_t m : rows) shapes.push_back({&format, m, n, k});
+  std::mt19937 draw;
+  for (std::size_t left = shapes.size(); left > 1; --left)
+    std::swap(shapes[left - 1], shapes[draw() % left]);
+  return shapes;
+}
+
 }  // namespace
 
 void gemm(const Options& options) {
@@ -112,15 +148,12 @@ void gemm(const Options& options) {
   std::vector<std::int64_t> rows;
   for (std::int64_t m = 1; m <= 8192; m *= options.quick ? 8 : 2) rows.push_back(m);
   const std::int64_t widest = widths.back(), most = rows.back();
-  const Memory a(static_cast<std::size_t>(most * widest) * 2);
-  const Memory b(static_cast<std::size_t>(widest * widest) * 2);
   const Memory c(static_cast<std::size_t>(most * widest) * 4), workspace(kWorkspace);
   const Memory ones(256);
   const float one = 1.0F;
-  // Zeros draw less power than real data; this pattern is a small number in every format.
-  COLLECT_CUDA(cudaMemset(a.data, 0x21, static_cast<std::size_t>(most * widest) * 2));
-  COLLECT_CUDA(cudaMemset(b.data, 0x21, static_cast<std::size_t>(widest * widest) * 2));
   COLLECT_CUDA(cudaMemcpy(ones.data, &one, sizeof one, cudaMemcpyHostToDevice));
+  std::vector<Operands> operands;
+  for (const Format& format : kFormats) operands.push_back(make_operands(format, most, widest));
   cublasLtHandle_t handle;
   if (cublasLtCreate(&handle) != CUBLAS_STATUS_SUCCESS) {
     std::fprintf(stderr, "collect: cuBLASLt cannot start\n");
@@ -128,20 +161,21 @@ void gemm(const Options& options) {
   }
   {
     Csv csv(options, "gemm", options.engine, "op_name,kernel_source,gemm_dtype,m,n,k,latency");
-    for (const Format& format : kFormats)
-      for (const std::int64_t n : widths)
-        for (const std::int64_t k : widths)
-          for (const std::int64_t m : rows) {
-            const Product product(handle, format, m, n, k, workspace.data,
-                                  static_cast<const float*>(ones.data));
-            if (!product.possible()) continue;
-            const double ms = milliseconds(
-                [&](cudaStream_t stream) { product.run(a.data, b.data, c.data, stream); });
-            std::fprintf(csv.file(), "gemm,cublaslt,%s,%lld,%lld,%lld,%.6g\n", format.name,
-                         static_cast<long long>(m), static_cast<long long>(n),
-                         static_cast<long long>(k), ms);
-            csv.row_written();
-          }
+    const auto begin = std::chrono::steady_clock::now();
+    for (const Shape& shape : shuffled(widths, rows)) {
+      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+      if (options.minutes > 0 && spent.count() > options.minutes * 60) break;
+      const Product product(handle, *shape.format, shape.m, shape.n, shape.k, workspace.data,
+                            static_cast<const float*>(ones.data));
+      if (!product.possible()) continue;
+      const Operands& of = operands[static_cast<std::size_t>(shape.format - kFormats)];
+      const double ms = milliseconds(
+          [&](cudaStream_t stream) { product.run(of.a->data, of.b->data, c.data, stream); });
+      std::fprintf(csv.file(), "gemm,cublaslt,%s,%lld,%lld,%lld,%.6g\n", shape.format->name,
+                   static_cast<long long>(shape.m), static_cast<long long>(shape.n),
+                   static_cast<long long>(shape.k), ms);
+      csv.row_written();
+    }
   }
   cublasLtDestroy(handle);
 }
