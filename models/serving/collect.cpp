@@ -26,6 +26,7 @@ RequestOutcome outcome_of(RequestReason reason) {
       return RequestOutcome::timed_out;
     case RequestReason::lost:
     case RequestReason::no_replica:
+    case RequestReason::no_router:
       return RequestOutcome::failed;
     case RequestReason::still_inside:
       break;
@@ -118,7 +119,8 @@ void fill_counts(ServingResult& result, const FrontEnd& front_end,
   result.remote.output_tokens = front.remote_output;
   result.completed += result.remote.requests;
   result.timed_out = ended(RequestReason::timed_out);
-  result.failed = ended(RequestReason::lost) + ended(RequestReason::no_replica);
+  result.failed = ended(RequestReason::lost) + ended(RequestReason::no_replica) +
+                  ended(RequestReason::no_router);
   result.rejected = never_fits + ended(RequestReason::too_long) + ended(RequestReason::turned_away);
   result.unfinished =
       result.arrived - result.completed - result.rejected - result.timed_out - result.failed;

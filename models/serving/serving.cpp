@@ -130,7 +130,8 @@ std::vector<PoolPlan> plans_of(const ServingSpec& spec) {
   std::vector<PoolPlan> plans;
   for (const DeploymentSpec* d : pools_of(spec)) {
     PoolPlan plan{d->role, static_cast<std::uint32_t>(d->replicas), d->schedule, d->autoscale, {}};
-    const PoolShape shape{d->replicas, d->layout.gpus(), d->node.gpus};
+    const PoolShape shape{d->replicas, d->layout.gpus(), d->node.gpus,
+                          spec.cluster.faults.nodes_per_switch};
     if (spec.cluster.faults.any())
       plan.outages = outages_of(spec.cluster.faults, static_cast<int>(plans.size()), shape,
                                 Duration::from_seconds(horizon_s).ps(), spec.seed);
@@ -149,6 +150,10 @@ System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
   own.kv_bytes_per_token = kv_bytes_per_token(spec.deployment);
   own.cache_block_tokens = spec.deployment.engine.kv_block_tokens;
   own.keep_requests = spec.record_requests;
+  const std::int64_t horizon_ps = Duration::from_seconds(expected_seconds(spec.workload)).ps();
+  const FaultSpec& faults = spec.cluster.faults;
+  own.storage_outages = outages_of(faults, FaultKind::storage, horizon_ps, spec.seed);
+  own.router_outages = outages_of(faults, FaultKind::router, horizon_ps, spec.seed);
   const auto plans = plans_of(spec);
   auto front_end = std::make_unique<FrontEnd>(spec, own, plans);
   system.front_end = front_end.get();
