@@ -127,6 +127,10 @@ void account_nodes(const ServingResult& result, Metrics& m) {
   if (input_s > 0) m.input_per_node = input / input_s;
   if (output_s > 0) m.output_per_node = output / output_s;
   m.tokens_per_s_per_user = 1.0 / m.tpot.mean;
+  double in_service = 0;
+  for (const auto& pool : result.pools) in_service += pool.node_seconds();
+  if (!result.pools.empty() && result.pools.front().window_s > 0)
+    m.mean_nodes = in_service / result.pools.front().window_s;
 }
 
 void count_work(const ServingResult& result, const Window& window, Metrics& m) {
@@ -258,10 +262,21 @@ bool price_is_the_users(const Scenario& scenario) {
   });
 }
 
+// Rent is paid for what is in service, where that changes.
+double rented_gpus(const Scenario& scenario, const Metrics& m) {
+  const auto changes = [](const models::serving::DeploymentSpec& d) {
+    return !d.schedule.empty() || d.autoscale.requests_per_replica > 0;
+  };
+  const auto& serving = scenario.serving;
+  const bool any = changes(serving.deployment) ||
+                   std::any_of(serving.pools.begin(), serving.pools.end(), changes);
+  return any && m.mean_nodes > 0 ? m.mean_nodes * serving.deployment.node.gpus : m.gpus;
+}
+
 void account_cost(const Scenario& scenario, Metrics& m) {
   const bool work = m.output_tokens > 0 && m.window_s > 0;
   m.cost = models::cost::cost_of_run(
-      scenario.cost, m.nodes, m.gpus, work ? m.energy.mean_facility_watts : 0.0,
+      scenario.cost, m.nodes, rented_gpus(scenario, m), work ? m.energy.mean_facility_watts : 0.0,
       work ? m.output_rate.value : 0.0, work ? m.total_rate.value : 0.0);
   if (!work) {
     m.cost.cny_per_million_output_tokens = m.cost.usd_per_million_output_tokens = kMissing;

@@ -253,6 +253,26 @@ std::vector<ServingResult::Source> sources_of(const ServingSpec& spec,
 
 }  // namespace
 
+double simulation_bytes(const ServingSpec& spec) {
+  // As found on runs of 0.2 and 1 million requests whose files were written, and of 256 and 2,224
+  // replicas (beside their series and steps).
+  constexpr double kPerRequest = 200.0, kPerReplica = 100e3;
+  int replicas = 0;
+  for (const DeploymentSpec* pool : pools_of(spec)) replicas += pool->replicas;
+  const double series = static_cast<double>(grid_for(spec.workload, replicas).max_bins) *
+                        static_cast<double>(sizeof(SeriesBin));
+  const double steps = spec.record_steps ? static_cast<double>(share_of(kStepRows, replicas)) *
+                                               static_cast<double>(sizeof(StepRecord))
+                                         : 0.0;
+  double requests = static_cast<double>(spec.workload.requests.value_or(0));
+  if (const auto* trace = std::get_if<TraceArrivals>(&spec.workload.arrivals))
+    requests = static_cast<double>(trace->requests->size());
+  else if (requests <= 0 && spec.workload.duration)
+    requests = offered_rate(spec.workload) * spec.workload.duration->seconds();
+  return (spec.record_requests ? kPerRequest * requests : 0.0) +
+         replicas * (series + steps + kPerReplica);
+}
+
 ServingResult simulate_with(const ServingSpec& spec, const StepTimer& timer,
                             const MemoryAccount& memory, const sim::engine::RunOptions& options) {
   return run(spec, std::vector<PoolModel>(1 + spec.pools.size(), PoolModel{&timer, memory}),

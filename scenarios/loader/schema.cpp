@@ -359,6 +359,19 @@ Json power() {
                  {"link", ratio("at full scale-up bandwidth")}});
 }
 
+Json published() {
+  const Json figure = map_of("one figure",
+                             {{"figure", text("its place in summary.json: pools.decode.busy")},
+                              {"quantity", text("what it is, with its unit")},
+                              {"value", {{"type", "number"}, {"description", "as published"}}}},
+                             {"figure", "quantity", "value"});
+  return map_of("what was published of this very deployment, set beside the result",
+                {{"source", text("who said so, where it stands")},
+                 {"date", text("YYYY, YYYY-MM or YYYY-MM-DD")},
+                 {"figures", list_of("figures", figure)}},
+                {"source", "date", "figures"});
+}
+
 }  // namespace
 
 std::string json_schema() {
@@ -380,6 +393,7 @@ std::string json_schema() {
          {"items",
           {{"type", "string"},
            {"pattern", "^ *(ttft|tpot|e2el)[.](p50|p90|p95|p99|mean) *<=? *[0-9.]+ ?[a-z]+ *$"}}}}},
+       {"published", published()},
        {"cost", cost()},
        {"power", power()},
        {"cluster", cluster()},
