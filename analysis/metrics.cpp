@@ -237,9 +237,13 @@ Figure throughput_trust(const Scenario& scenario, const ServingResult& result, c
 void account_energy(const Scenario& scenario, const ServingResult& result, Metrics& m) {
   EnergyFigures& e = m.energy;
   e.pue = scenario.cost.pue;
-  e.window_j_gpu = result.energy.gpu_j;
-  e.window_j_server = result.energy.server_j;
-  e.window_j_facility = result.energy.server_j * e.pue;
+  // Where requests are forgotten tokens count until arrivals end, and energy until the last is
+  // done.
+  const double span_s = result.window_end_s - result.window_start_s;
+  const double share = span_s > 0 ? std::min(1.0, m.window_s / span_s) : 1.0;
+  e.window_j_gpu = result.energy.gpu_j * share;
+  e.window_j_server = result.energy.server_j * share;
+  e.window_j_facility = e.window_j_server * e.pue;
   e.mean_gpu_watts = result.energy.mean_gpu_watts;
   e.peak_gpu_watts = result.energy.peak_gpu_watts;
   if (m.window_s > 0) {
@@ -334,6 +338,8 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   const RequestLatencies requests = forgotten ? latencies_of_sketches(result.sketches, m)
                                               : collect_latencies(result.requests, window, m);
   count_work(result, window, m);
+  if (forgotten && m.window_s > 0)  // Little: of those that arrived, over the time they came in
+    m.mean_concurrency = m.e2el.mean * static_cast<double>(m.e2el.n) / m.window_s;
   account_series(result, window, m);
   account_energy(scenario, result, m);
   set_trust(scenario, result, m);

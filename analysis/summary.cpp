@@ -64,7 +64,7 @@ void put_vllm_keys(Json& j, const Metrics& m) {
   j["request_goodput"] = m.slo.terms.empty() ? Json(nullptr) : number(m.slo.goodput);
   j["output_throughput"] = number(m.output_rate.value);
   j["total_token_throughput"] = number(m.total_rate.value);
-  j["max_concurrent_requests"] = m.peak_concurrency;
+  j["max_concurrent_requests"] = m.peak_concurrency > 0 ? Json(m.peak_concurrency) : Json(nullptr);
   put_latency(j, "ttft", m.ttft);
   put_latency(j, "tpot", m.tpot);
   put_latency(j, "e2el", m.e2el);

@@ -105,8 +105,9 @@ void put_head(Answer& out, const Scenario& scenario, const ServingResult& result
     traffic += fmt::format(", {} rejected", grouped(static_cast<std::int64_t>(m.rejected)));
   if (m.unfinished > 0)
     traffic += fmt::format(", {} unfinished", grouped(static_cast<std::int64_t>(m.unfinished)));
-  traffic += fmt::format(" in {} s, at most {} at once", significant(m.window_s, 4),
-                         grouped(m.peak_concurrency));
+  traffic += fmt::format(" in {} s", significant(m.window_s, 4));
+  if (m.peak_concurrency > 0)  // not known of requests that are forgotten
+    traffic += fmt::format(", at most {} at once", grouped(m.peak_concurrency));
   if (result.preemptions > 0)
     traffic += fmt::format(", {} preemptions", grouped(result.preemptions));
   out.wrapped("traffic", printable(scenario.serving.workload.name) + ": " + traffic);
