@@ -41,6 +41,7 @@ void Batch::push_milestone(const Milestone& milestone) {
 
 // A preempted sequence leaves its milestones behind; its admission number has changed since.
 void Batch::drop_stale_milestones() {
+  if (!any_left_early_) return;
   while (!milestones_.empty()) {
     const Milestone& top = milestones_.front();
     const Sequence& sequence = sequences_[top.slot];
@@ -212,6 +213,7 @@ Slot Batch::last_in_rank() const {
 std::int32_t Batch::preempt(Slot slot, double rank) {
   Sequence& sequence = sequences_[slot];
   const bool decoded = sequence.state == SequenceState::decoding;
+  any_left_early_ = any_left_early_ || decoded;
   if (decoded)
     leave_decode(slot);
   else
@@ -283,6 +285,7 @@ void Batch::abandon(Slot slot) {
     waiting_.erase(std::find(waiting_.begin(), waiting_.end(), slot));
     if (sequence.swapped) swapped_blocks_ -= blocks_for(sequence.prefilled);
   } else if (sequence.state == SequenceState::decoding) {
+    any_left_early_ = true;
     leave_decode(slot);
   } else {
     leave(prefilling_, slot);

@@ -119,8 +119,8 @@ class Batch {
   template <class A>
   void fields(A& archive) {  // all that changes; see archive.hpp
     archive(free_blocks_, committed_blocks_, sequences_, free_slots_, waiting_, prefilling_,
-            decoding_, phase_count_, milestones_, cached_, step_, admissions_, preemptions_,
-            swapped_blocks_, recomputed_tokens_);
+            decoding_, phase_count_, milestones_, any_left_early_, cached_, step_, admissions_,
+            preemptions_, swapped_blocks_, recomputed_tokens_);
   }
 
  private:
@@ -153,8 +153,9 @@ class Batch {
   std::vector<Slot> decoding_;
   std::vector<std::int32_t> phase_count_;  // decoding sequences by phase
   std::vector<Milestone> milestones_;
-  std::int64_t cached_ = 0;  // KV tokens of the decoding sequences
-  std::int64_t step_ = 0;    // decode steps done
+  bool any_left_early_ = false;  // so that milestones may be stale
+  std::int64_t cached_ = 0;      // KV tokens of the decoding sequences
+  std::int64_t step_ = 0;        // decode steps done
   std::uint64_t admissions_ = 0;
   std::int64_t preemptions_ = 0;
   std::int64_t swapped_blocks_ = 0;     // in host memory now
