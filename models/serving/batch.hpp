@@ -130,7 +130,11 @@ class Batch {
     Slot slot;
     bool ends;
   };
-  static bool later(const Milestone& a, const Milestone& b);
+  struct Later {
+    bool operator()(const Milestone& a, const Milestone& b) const {
+      return a.step != b.step ? a.step > b.step : a.admission > b.admission;
+    }
+  };
   [[nodiscard]] std::int32_t blocks_for(std::int64_t tokens) const {
     return static_cast<std::int32_t>((tokens + block_tokens_ - 1) / block_tokens_);
   }
