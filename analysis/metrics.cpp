@@ -127,6 +127,10 @@ void account_nodes(const ServingResult& result, Metrics& m) {
   if (input_s > 0) m.input_per_node = input / input_s;
   if (output_s > 0) m.output_per_node = output / output_s;
   m.tokens_per_s_per_user = 1.0 / m.tpot.mean;
+  double in_service = 0;
+  for (const auto& pool : result.pools) in_service += pool.node_seconds();
+  if (!result.pools.empty() && result.pools.front().window_s > 0)
+    m.mean_nodes = in_service / result.pools.front().window_s;
 }
 
 void count_work(const ServingResult& result, const Window& window, Metrics& m) {
@@ -233,9 +237,13 @@ Figure throughput_trust(const Scenario& scenario, const ServingResult& result, c
 void account_energy(const Scenario& scenario, const ServingResult& result, Metrics& m) {
   EnergyFigures& e = m.energy;
   e.pue = scenario.cost.pue;
-  e.window_j_gpu = result.energy.gpu_j;
-  e.window_j_server = result.energy.server_j;
-  e.window_j_facility = result.energy.server_j * e.pue;
+  // Where requests are forgotten tokens count until arrivals end, and energy until the last is
+  // done.
+  const double span_s = result.window_end_s - result.window_start_s;
+  const double share = span_s > 0 ? std::min(1.0, m.window_s / span_s) : 1.0;
+  e.window_j_gpu = result.energy.gpu_j * share;
+  e.window_j_server = result.energy.server_j * share;
+  e.window_j_facility = e.window_j_server * e.pue;
   e.mean_gpu_watts = result.energy.mean_gpu_watts;
   e.peak_gpu_watts = result.energy.peak_gpu_watts;
   if (m.window_s > 0) {
@@ -258,10 +266,21 @@ bool price_is_the_users(const Scenario& scenario) {
   });
 }
 
+// Rent is paid for what is in service, where that changes.
+double rented_gpus(const Scenario& scenario, const Metrics& m) {
+  const auto changes = [](const models::serving::DeploymentSpec& d) {
+    return !d.schedule.empty() || d.autoscale.requests_per_replica > 0;
+  };
+  const auto& serving = scenario.serving;
+  const bool any = changes(serving.deployment) ||
+                   std::any_of(serving.pools.begin(), serving.pools.end(), changes);
+  return any && m.mean_nodes > 0 ? m.mean_nodes * serving.deployment.node.gpus : m.gpus;
+}
+
 void account_cost(const Scenario& scenario, Metrics& m) {
   const bool work = m.output_tokens > 0 && m.window_s > 0;
   m.cost = models::cost::cost_of_run(
-      scenario.cost, m.nodes, m.gpus, work ? m.energy.mean_facility_watts : 0.0,
+      scenario.cost, m.nodes, rented_gpus(scenario, m), work ? m.energy.mean_facility_watts : 0.0,
       work ? m.output_rate.value : 0.0, work ? m.total_rate.value : 0.0);
   if (!work) {
     m.cost.cny_per_million_output_tokens = m.cost.usd_per_million_output_tokens = kMissing;
@@ -319,6 +338,8 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   const RequestLatencies requests = forgotten ? latencies_of_sketches(result.sketches, m)
                                               : collect_latencies(result.requests, window, m);
   count_work(result, window, m);
+  if (forgotten && m.window_s > 0)  // Little: of those that arrived, over the time they came in
+    m.mean_concurrency = m.e2el.mean * static_cast<double>(m.e2el.n) / m.window_s;
   account_series(result, window, m);
   account_energy(scenario, result, m);
   set_trust(scenario, result, m);

@@ -102,6 +102,7 @@ struct Metrics {
   // Tokens read (cache hits included) a second and node that takes prompts, tokens made a second
   // and node that decodes; NaN where there is none.
   double input_per_node = kMissing, output_per_node = kMissing;
+  double mean_nodes = kMissing;             // in service, over the window
   double tokens_per_s_per_user = kMissing;  // 1 / mean TPOT
   PerGpu output_per_gpu, total_per_gpu, input_per_gpu;
   double tokens_per_s_per_user_p50 = kMissing, tokens_per_s_per_user_p99 = kMissing;

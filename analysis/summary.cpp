@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "analysis/published.hpp"
 #include "analysis/terminal.hpp"
 
 namespace foretoken::analysis {
@@ -63,7 +64,7 @@ void put_vllm_keys(Json& j, const Metrics& m) {
   j["request_goodput"] = m.slo.terms.empty() ? Json(nullptr) : number(m.slo.goodput);
   j["output_throughput"] = number(m.output_rate.value);
   j["total_token_throughput"] = number(m.total_rate.value);
-  j["max_concurrent_requests"] = m.peak_concurrency;
+  j["max_concurrent_requests"] = m.peak_concurrency > 0 ? Json(m.peak_concurrency) : Json(nullptr);
   put_latency(j, "ttft", m.ttft);
   put_latency(j, "tpot", m.tpot);
   put_latency(j, "e2el", m.e2el);
@@ -144,6 +145,8 @@ Json cost_json(const Scenario& scenario, const Metrics& m) {
   const auto& spec = scenario.cost;
   return {
       {"per_hour", {{"cny", number(c.total_cny_per_hour)}, {"usd", number(c.total_usd_per_hour)}}},
+      {"per_day",
+       {{"cny", number(24 * c.total_cny_per_hour)}, {"usd", number(24 * c.total_usd_per_hour)}}},
       {"per_hour_lines", std::move(lines)},
       {"per_million_output_tokens",
        {{"cny", number(c.cny_per_million_output_tokens)},
@@ -355,6 +358,7 @@ std::string summary_json(const Scenario& scenario, const ServingResult& result, 
       {"definition", "1000 / TPOT in ms of the same percentile; without one: of the mean TPOT"}};
   j["input_tokens_per_s_per_node"] = number(m.input_per_node);
   j["output_tokens_per_s_per_node"] = number(m.output_per_node);
+  j["mean_nodes_in_service"] = number(m.mean_nodes);
   j["pools"] = pools_json(result);
   j["remote_api"] = {{"requests", result.remote.requests},
                      {"input_tokens", result.remote.input_tokens},
@@ -369,6 +373,7 @@ std::string summary_json(const Scenario& scenario, const ServingResult& result, 
   j["accounts"] = accounts_json(result);
   j["conservation"] = {{"passed", result.conservation_errors.empty()},
                        {"errors", result.conservation_errors}};
+  if (!scenario.published.figures.empty()) j["published"] = published_json(scenario.published, j);
   j["stop_reason"] = reason_name(result.run.reason);
   j["simulated_s"] = result.run.end.seconds();
   j["percentile_method"] = "linear between order statistics (NumPy default, R type 7)";

@@ -148,6 +148,22 @@ int exit_code(const ServingResult& result, const Metrics& metrics, bool require)
   return kOk;
 }
 
+// Said before any work is done. The estimate is a lower one: what passes may still be stopped by
+// --mem-limit.
+bool fits_memory(const Scenario& scenario, std::optional<double> limit) {
+  constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+  const double needed = serving::simulation_bytes(scenario.serving);
+  const double there = limit ? std::min(*limit, machine_memory()) : machine_memory();
+  if (needed <= there) return true;
+  fmt::print(stderr,
+             "foretoken: this run needs {:.3g} GiB of memory or more, and {:.3g} GiB are {}; {}\n",
+             needed / kGiB, there / kGiB, limit && *limit <= there ? "allowed" : "there",
+             scenario.serving.record_requests
+                 ? "records: none keeps no record of each request, or shorten the workload"
+                 : "simulate fewer replicas");
+  return false;
+}
+
 struct Simulated {
   Scenario scenario;
   ServingResult result;
@@ -210,6 +226,7 @@ int run_command(const Invocation& invocation) {
   }
   const fs::path directory =
       line->has("out") ? fs::path(line->text("out")) : default_run_directory(scenario);
+  if (!fits_memory(scenario, options.memory_limit_bytes)) return kLimitHit;
   if (files && speaks) check_writable(directory);  // before the work, not after it
 
   const InterruptGuard interrupt;  // until the files are whole

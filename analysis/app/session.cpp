@@ -4,8 +4,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <fstream>
 
 #include "scenarios/loader/calibration_file.hpp"
 #include "sim/core/error.hpp"
@@ -52,6 +55,15 @@ std::shared_ptr<const models::kernels::Calibration> load_calibration(
   if (product->tables.empty()) product = loader::read_calibration(calibration_file(home));
   return std::make_shared<const models::kernels::Calibration>(
       models::kernels::merged(*product, *own));
+}
+
+double machine_memory() {
+  double bytes =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  double limit = 0;  // the file says "max" where there is none
+  if (std::ifstream group("/sys/fs/cgroup/memory.max"); group >> limit && limit > 0)
+    bytes = std::min(bytes, limit);
+  return bytes;
 }
 
 ResourceUse resource_use() {

@@ -169,7 +169,15 @@ function reproduce() {
   return [paragraph(words.repro), el("pre", {}, el("code", { text: DATA.meta.command })), table(words.reproHead, rows)];
 }
 
-const SECTIONS = { verdict, slo, latency, cluster, time: timeAccount, memory, cost, energy, trust, reproduce };
+// Only where the scenario says what was published of its deployment.
+function published() {
+  const words = t();
+  const rows = S.published.figures.map((f) => [{ text: f.quantity, kind: "break" }, number(f.published), number(f.predicted),
+    f.off_percent === null ? "–" : `${f.off_percent > 0 ? "+" : ""}${f.off_percent.toFixed(1)}${NB}%`]);
+  return [table(words.publishedHead, rows, { numeric: [1, 2, 3] }), paragraph(`${S.published.source} (${S.published.date})`, "quiet")];
+}
+
+const SECTIONS = { verdict, published, slo, latency, cluster, time: timeAccount, memory, cost, energy, trust, reproduce };
 
 function render() {
   const words = t();
@@ -185,6 +193,7 @@ function render() {
   document.getElementById("footer").textContent = words.footer(S.foretoken_version);
   const links = [], sections = [];
   for (const [id, build] of Object.entries(SECTIONS)) {
+    if (id === "published" && !S.published) continue;
     links.push(el("a", { href: `#${id}`, text: words.sections[id] }));
     sections.push(el("section", { id, "aria-labelledby": `${id}-head` }, el("h2", { id: `${id}-head`, text: words.sections[id] }), ...build()));
   }

@@ -53,11 +53,12 @@ struct CostAccount {  // all in CNY and USD by the dated rate; per hour of the w
 };
 
 // Bought: depreciation and maintenance of `nodes` nodes and the electricity they draw. Rented:
-// `gpus` GPU-hours, electricity included in the rent. A year is 8,760 hours.
+// `gpus` GPUs an hour, the mean where their number changes, electricity included in the rent. A
+// year is 8,760 hours.
 // `mean_facility_watts` is at the meter: the wall power of the nodes times the PUE.
 // Throws InputError where a price or the exchange rate is missing, where both a purchase price and
 // a rent are given, or where a figure is negative or out of range.
-CostAccount cost_of_run(const CostSpec& spec, int nodes, int gpus, double mean_facility_watts,
+CostAccount cost_of_run(const CostSpec& spec, int nodes, double gpus, double mean_facility_watts,
                         double output_tokens_per_s, double total_tokens_per_s);
 
 }  // namespace foretoken::models::cost

@@ -30,22 +30,19 @@ std::int32_t Batch::decode_blocks(std::int64_t ahead) const {
   return phase_count_[static_cast<std::size_t>(residue == 0 ? 0 : block_tokens_ - residue)];
 }
 
-bool Batch::later(const Milestone& a, const Milestone& b) {
-  return a.step != b.step ? a.step > b.step : a.admission > b.admission;
-}
-
 void Batch::push_milestone(const Milestone& milestone) {
   milestones_.push_back(milestone);
-  std::push_heap(milestones_.begin(), milestones_.end(), later);
+  std::push_heap(milestones_.begin(), milestones_.end(), Later{});
 }
 
 // A preempted sequence leaves its milestones behind; its admission number has changed since.
 void Batch::drop_stale_milestones() {
+  if (!any_left_early_) return;
   while (!milestones_.empty()) {
     const Milestone& top = milestones_.front();
     const Sequence& sequence = sequences_[top.slot];
     if (sequence.state == SequenceState::decoding && sequence.admission == top.admission) return;
-    std::pop_heap(milestones_.begin(), milestones_.end(), later);
+    std::pop_heap(milestones_.begin(), milestones_.end(), Later{});
     milestones_.pop_back();
   }
 }
@@ -214,6 +211,7 @@ Slot Batch::last_in_rank() const {
 std::int32_t Batch::preempt(Slot slot, double rank) {
   Sequence& sequence = sequences_[slot];
   const bool decoded = sequence.state == SequenceState::decoding;
+  any_left_early_ = any_left_early_ || decoded;
   if (decoded)
     leave_decode(slot);
   else
@@ -304,7 +302,7 @@ void Batch::collect_finished(std::int64_t now_ps, std::vector<Slot>& finished) {
   for (drop_stale_milestones(); !milestones_.empty(); drop_stale_milestones()) {
     const Milestone due = milestones_.front();
     if (due.step > step_) return;
-    std::pop_heap(milestones_.begin(), milestones_.end(), later);
+    std::pop_heap(milestones_.begin(), milestones_.end(), Later{});
     milestones_.pop_back();
     if (due.ends) finished.push_back(due.slot);
     if (sequences_[due.slot].first_ps < 0) sequences_[due.slot].first_ps = now_ps;
@@ -327,6 +325,7 @@ void Batch::abandon(Slot slot) {
     if (sequence.swapped) swapped_blocks_ -= blocks_for(sequence.prefilled);
     reclaim(slot, true);
   } else if (sequence.state == SequenceState::decoding) {
+    any_left_early_ = true;
     leave_decode(slot);
   } else {
     leave(prefilling_, slot);

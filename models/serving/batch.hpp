@@ -125,8 +125,8 @@ class Batch {
   template <class A>
   void fields(A& archive) {  // all that changes; see archive.hpp
     archive(free_blocks_, committed_blocks_, sequences_, free_slots_, waiting_, prefilling_,
-            decoding_, phase_count_, milestones_, cached_, step_, admissions_, preemptions_,
-            swapped_blocks_, recomputed_tokens_, left_behind_);
+            decoding_, phase_count_, milestones_, any_left_early_, cached_, step_, admissions_,
+            preemptions_, swapped_blocks_, recomputed_tokens_, left_behind_);
   }
 
  private:
@@ -143,7 +143,6 @@ class Batch {
     std::int64_t blocks = 0;
     Slot slot = 0;
   };
-  static bool later(const Milestone& a, const Milestone& b);
   void take_blocks(std::int64_t count) {
     free_blocks_ -= count;
     if (!left_behind_.empty() && count > 0) overwrite(count);
@@ -152,6 +151,11 @@ class Batch {
   std::int64_t leave_behind(Slot slot);
   // Ends what a request left behind: its blocks, which leave the queue or stay there as others.
   std::int64_t reclaim(Slot slot, bool stay_free);
+  struct Later {
+    bool operator()(const Milestone& a, const Milestone& b) const {
+      return a.step != b.step ? a.step > b.step : a.admission > b.admission;
+    }
+  };
   [[nodiscard]] std::int32_t blocks_for(std::int64_t tokens) const {
     return static_cast<std::int32_t>((tokens + block_tokens_ - 1) / block_tokens_);
   }
@@ -174,8 +178,9 @@ class Batch {
   std::vector<Slot> decoding_;
   std::vector<std::int32_t> phase_count_;  // decoding sequences by phase
   std::vector<Milestone> milestones_;
-  std::int64_t cached_ = 0;  // KV tokens of the decoding sequences
-  std::int64_t step_ = 0;    // decode steps done
+  bool any_left_early_ = false;  // so that milestones may be stale
+  std::int64_t cached_ = 0;      // KV tokens of the decoding sequences
+  std::int64_t step_ = 0;        // decode steps done
   std::uint64_t admissions_ = 0;
   std::int64_t preemptions_ = 0;
   std::int64_t swapped_blocks_ = 0;      // in host memory now

@@ -68,6 +68,7 @@ inline constexpr std::array<PolicyInfo, 14> kPolicies = {{
 struct BatchingSpec {
   BatchingPolicy policy = BatchingPolicy::chunked_prefill;
   int max_tokens = 0;                // new tokens a step
+  int max_prompt_tokens = 0;         // of one prompt in a step; 0 = max_tokens
   int max_sequences = 0;             // running at once, per attention rank group
   sim::core::Duration timeout{};     // dynamic: longest wait for a full batch
   double length_error = 0.0;         // log-normal sigma of predicted output lengths

@@ -67,7 +67,8 @@ std::shared_ptr<const KernelSet> make_kernels(
   const std::string& folder = node.gpu.tables;
   if (engine.in_situ.kernel_slack > 0)
     for (const auto& table : calibration->tables)
-      if ((folder.empty() || table.gpu == folder) && table.engine != engine.tables.engine && table.op != "nccl")
+      if ((folder.empty() || table.gpu == folder) && table.engine != engine.tables.engine &&
+          table.op != "nccl")
         versions[table.engine] = std::max(versions[table.engine], table.version);
   for (const auto& [name, version] : versions)
     set->others.emplace_back(node, kernels::EngineVersion{name, version}, calibration);
@@ -134,10 +135,10 @@ double StepTables::seconds(const llm::OperatorShape& shape) const {
       std::holds_alternative<llm::ExpertExchangeOp>(shape) ||
       std::holds_alternative<llm::ElementwiseOp>(shape))
     return least;
-  // Of the same GPU: its own, or the one whose tables serve for it.
-  const std::string& tables = deployment_.node.gpu.tables;
+  // Of the same GPU; of a GPU without tables, on the relative whose tables stand in for it.
+  const std::string& gpu = deployment_.node.gpu.tables;
   const std::string folder =
-      tables.empty() ? own.source.substr(0, own.source.find('/') + 1) : tables + "/";
+      gpu.empty() ? own.source.substr(0, own.source.find('/') + 1) : gpu + "/";
   if (folder.empty()) return least;
   for (const auto& other : kernels_->others) {
     const auto time = other.time(shape);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "scenarios/loader/card_file.hpp"
 #include "scenarios/loader/content_hash.hpp"
 #include "scenarios/loader/scenario_parts.hpp"
 
@@ -77,6 +78,20 @@ std::filesystem::path read_own_calibration(const YamlNode& root, const LoadConte
   return file;
 }
 
+Published read_published(const YamlNode& root) {
+  Published published;
+  if (!root.has("published")) return published;
+  const YamlNode node = root.required_child("published");
+  published.source = node.required<std::string>("source");
+  published.date = read_date(node, "date");
+  for (const YamlNode& item : node.any_child("figures").items())
+    published.figures.push_back({item.required<std::string>("figure"),
+                                 item.required<std::string>("quantity"),
+                                 item.required<Ratio>("value", kAnyNumber).value});
+  if (published.figures.empty()) node.error("no figures; name at least one of summary.json");
+  return published;
+}
+
 }  // namespace
 
 Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catalogue,
@@ -100,6 +115,7 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   read_cluster(root, serving.cluster);
   serving.workload = read_workload(root, context);
   scenario.slo = read_slo(root);
+  scenario.published = read_published(root);
   scenario.cost = read_cost(root, context, serving.deployment.node);
   serving.seed = root.value_or<std::uint64_t>("seed", 1);
   serving.record_requests =

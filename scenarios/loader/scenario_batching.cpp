@@ -62,6 +62,12 @@ void read_parameters(const YamlNode& node, BatchingSpec& spec) {
     if (node.has(key)) node.error_at_key(key, fmt::format("this policy has no {}", key));
     return false;
   };
+  if (of("max_prompt_tokens",
+         {BatchingPolicy::chunked_prefill, BatchingPolicy::prefill_first,
+          BatchingPolicy::decode_first, BatchingPolicy::shortest_job_first,
+          BatchingPolicy::multilevel_feedback, BatchingPolicy::earliest_deadline,
+          BatchingPolicy::least_slack, BatchingPolicy::fair, BatchingPolicy::priority}))
+    spec.max_prompt_tokens = node.value_or<int>("max_prompt_tokens", 0, {0, 1e8});
   if (of("timeout", {BatchingPolicy::dynamic_batching}))
     spec.timeout = node.value_or<Duration>("timeout", Duration());
   if (of("length_error", {BatchingPolicy::shortest_job_first, BatchingPolicy::least_slack}))

@@ -127,24 +127,34 @@ Json cluster() {
     if (slows) keys["slowdown"] = ratio("of its steps");
     return map_of(what, keys, {"mean_between", "mean_repair"});
   };
-  const Json event = map_of(
-      "something that breaks",
-      {{"kind", one_of("what", {{"gpu", ""}, {"node", ""}, {"link", ""}, {"straggler", ""}})},
-       {"pool", one_of("where", {{"whole", ""}, {"prefill", ""}, {"decode", ""}})},
-       {"unit", integer("number of the GPU or node in the pool", 0)},
-       {"at", quantity(Dimension::seconds, "after the start of the run")},
-       {"lasts", quantity(Dimension::seconds, "until it is repaired")},
-       {"slowdown", ratio("of a straggler's steps")}},
-      {"kind", "at", "lasts"});
-  const Json faults =
-      map_of("what breaks",
-             {{"detection", quantity(Dimension::seconds, "until the router knows")},
-              {"events", list_of("at stated times", event)},
-              {"random", map_of("at random times",
-                                {{"gpu", random("each GPU")},
-                                 {"node", random("each node")},
-                                 {"link", random("each node's network")},
-                                 {"straggler", random("each GPU, slow instead of down", true)}})}});
+  const Json event =
+      map_of("something that breaks",
+             {{"kind", one_of("what", {{"gpu", ""},
+                                       {"node", ""},
+                                       {"link", ""},
+                                       {"straggler", ""},
+                                       {"switch", ""},
+                                       {"storage", "the context cache"},
+                                       {"router", "takes and hands on requests"}})},
+              {"pool", one_of("where", {{"whole", ""}, {"prefill", ""}, {"decode", ""}})},
+              {"unit", integer("number of the GPU, node or switch in the pool", 0)},
+              {"at", quantity(Dimension::seconds, "after the start of the run")},
+              {"lasts", quantity(Dimension::seconds, "until it is repaired")},
+              {"slowdown", ratio("of a straggler's steps")}},
+             {"kind", "at", "lasts"});
+  const Json faults = map_of(
+      "what breaks",
+      {{"detection", quantity(Dimension::seconds, "until the router knows")},
+       {"nodes_per_switch", integer("nodes of a pool that a leaf switch takes with it")},
+       {"events", list_of("at stated times", event)},
+       {"random",
+        map_of("at random times", {{"gpu", random("each GPU")},
+                                   {"node", random("each node")},
+                                   {"link", random("each node's network")},
+                                   {"straggler", random("each GPU, slow instead of down", true)},
+                                   {"switch", random("each leaf switch")},
+                                   {"storage", random("the context cache")},
+                                   {"router", random("what takes and hands on requests")}})}});
   const Json remote =
       map_of("traffic served by somebody else's priced interface",
              {{"share", ratio("of all requests")},
@@ -182,6 +192,7 @@ Json deployment() {
       "continuous batching",
       {{"policy", name_or_path("which work a step takes first", batching_policies(), "^.*[/.].*$")},
        {"max_tokens", integer("new tokens a step")},
+       {"max_prompt_tokens", integer("of one prompt in a step; 0 is max_tokens", 0)},
        {"max_sequences", integer("sequences running at once")},
        {"swap_space",
         quantity(Dimension::bytes, "host memory a GPU for the KV of preempted requests")},
@@ -348,6 +359,19 @@ Json power() {
                  {"link", ratio("at full scale-up bandwidth")}});
 }
 
+Json published() {
+  const Json figure = map_of("one figure",
+                             {{"figure", text("its place in summary.json: pools.decode.busy")},
+                              {"quantity", text("what it is, with its unit")},
+                              {"value", {{"type", "number"}, {"description", "as published"}}}},
+                             {"figure", "quantity", "value"});
+  return map_of("what was published of this very deployment, set beside the result",
+                {{"source", text("who said so, where it stands")},
+                 {"date", text("YYYY, YYYY-MM or YYYY-MM-DD")},
+                 {"figures", list_of("figures", figure)}},
+                {"source", "date", "figures"});
+}
+
 }  // namespace
 
 std::string json_schema() {
@@ -369,6 +393,7 @@ std::string json_schema() {
          {"items",
           {{"type", "string"},
            {"pattern", "^ *(ttft|tpot|e2el)[.](p50|p90|p95|p99|mean) *<=? *[0-9.]+ ?[a-z]+ *$"}}}}},
+       {"published", published()},
        {"cost", cost()},
        {"power", power()},
        {"cluster", cluster()},

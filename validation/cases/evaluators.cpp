@@ -6,6 +6,7 @@ const std::vector<EvaluatorEntry>& evaluators() {
   static const std::vector<EvaluatorEntry> kTable = {
       {"step", "tokens per second and GPU of one steady engine step", step_evaluator},
       {"step_gain", "what a change of the scenario adds to that, in percent", step_gain_evaluator},
+      {"run", "a figure of the summary of a whole run", run_evaluator},
       {"training", "a training job's GPU-hours, step, throughput or days", training_evaluator},
       {"training_pair", "a forward and a backward pass of layers with experts at once",
        training_pair_evaluator},

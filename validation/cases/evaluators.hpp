@@ -4,6 +4,9 @@
 // table of evaluators.cpp.
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,11 +15,15 @@
 
 namespace foretoken::validation::cases {
 
+// Summaries of runs that several cases look at, by what was run.
+using Summaries = std::map<std::string, std::string>;
+
 struct CaseContext {
   scenarios::loader::YamlFile& file;  // the case
   std::filesystem::path folder;       // relative paths in it start here
   const scenarios::loader::Catalogue& catalogue;
-  std::filesystem::path calibration;  // calibration.h5
+  std::filesystem::path calibration;                                     // calibration.h5
+  std::shared_ptr<Summaries> summaries = std::make_shared<Summaries>();  // shared by all cases
 };
 
 // Reads the evaluator's keys and returns what computes the figure, in the unit of `measured`.
@@ -38,6 +45,7 @@ scenarios::loader::Scenario case_scenario(const CaseContext& context,
 // --- evaluators, one file each
 Prediction step_evaluator(const CaseContext&);           // evaluate_step.cpp
 Prediction step_gain_evaluator(const CaseContext&);      // evaluate_step.cpp
+Prediction run_evaluator(const CaseContext&);            // evaluate_run.cpp
 Prediction training_evaluator(const CaseContext&);       // evaluate_training.cpp
 Prediction training_pair_evaluator(const CaseContext&);  // evaluate_training.cpp
 

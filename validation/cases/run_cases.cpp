@@ -38,13 +38,14 @@ const EvaluatorEntry* find_evaluator(const YamlFile& file, const std::string& na
 }
 
 Loaded load_case(const fs::path& path, const scenarios::loader::Catalogue& catalogue,
-                 const CaseOptions& options) {
+                 const CaseOptions& options, const std::shared_ptr<Summaries>& summaries) {
   YamlFile file = YamlFile::open(path);
   Loaded loaded;
   loaded.row.head = read_case_head(file, path);
   const auto* const evaluator = find_evaluator(file, loaded.row.head.evaluator);
   if (evaluator != nullptr)
-    loaded.predict = evaluator->make({file, path.parent_path(), catalogue, options.calibration});
+    loaded.predict =
+        evaluator->make({file, path.parent_path(), catalogue, options.calibration, summaries});
   file.finish();
   return loaded;
 }
@@ -92,12 +93,13 @@ std::vector<CaseRow> run_cases(const scenarios::loader::Catalogue& catalogue,
                                const CaseOptions& options) {
   const auto files = case_files(options.folder);
   check_ids(options, files);
+  const auto summaries = std::make_shared<Summaries>();
   std::vector<Loaded> cases;
   std::vector<Diagnostic> problems;
   for (const auto& path : files) {
     if (!wanted(options, path.stem().string())) continue;
     try {
-      cases.push_back(load_case(path, catalogue, options));
+      cases.push_back(load_case(path, catalogue, options, summaries));
     } catch (const InputError& error) {
       problems.insert(problems.end(), error.diagnostics().begin(), error.diagnostics().end());
     }
