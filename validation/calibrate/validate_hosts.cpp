@@ -61,6 +61,7 @@ std::string category(const Wire& wire, int local, int nodes) {
   return linked ? "collective/nccl" : "unlinked/nccl";
 }
 
+// Nothing for a row that says nothing: no time, or one GPU alone.
 std::optional<HostRow> row_of(const std::vector<std::string>& cells, const Columns& columns,
                               Operation operation, const Wire& wire) {
   const int workers = std::stoi(cells[columns.workers]);
@@ -89,30 +90,26 @@ std::optional<HostRow> row_of(const std::vector<std::string>& cells, const Colum
   return row;
 }
 
-struct Rows {
-  std::vector<HostRow> rows;
-  std::string why_refused;  // of the first row that the host's card cannot carry
-  std::size_t refused = 0;
-};
-
-Rows read_rows(const fs::path& file, const std::string& name, const Wire& wire) {
+std::vector<HostRow> read_rows(const fs::path& file, const std::string& name, const Wire& wire,
+                               std::size_t& unjoined) {
   const Operation operation = name == "all_reduce" ? Operation::all_reduce : Operation::send_recv;
   std::istringstream in(read_text(file));
   std::string line;
   std::getline(in, line);
   const Columns columns = columns_of(cells_of(line), name, file);
-  Rows result;
+  std::vector<HostRow> rows;
   while (std::getline(in, line)) {
     const auto cells = cells_of(line);
     if (cells.size() <= std::max({columns.workers, columns.size, columns.per_node, columns.median}))
       continue;
-    try {
-      if (auto row = row_of(cells, columns, operation, wire)) result.rows.push_back(std::move(*row));
-    } catch (const sim::core::InputError& error) {
-      if (result.refused++ == 0) result.why_refused = error.what();
+    const bool between = std::stoi(cells[columns.workers]) > std::stoi(cells[columns.per_node]);
+    if (between && wire.nics < 1) {
+      ++unjoined;
+      continue;
     }
+    if (auto row = row_of(cells, columns, operation, wire)) rows.push_back(std::move(*row));
   }
-  return result;
+  return rows;
 }
 
 std::vector<double> errors_of(const std::vector<HostRow>& rows, bool by_key) {
@@ -158,8 +155,11 @@ void validate_hosts(const fs::path& folder, const Wires& hosts, KernelValidation
       result.refused.push_back({host + "/" + name, "no card describes this host", 0});
       continue;
     }
-    const auto [rows, why_refused, refused] = read_rows(file, name, wire->second);
-    if (refused > 0) result.refused.push_back({host + "/" + name, why_refused, refused});
+    std::size_t unjoined = 0;
+    const std::vector<HostRow> rows = read_rows(file, name, wire->second, unjoined);
+    if (unjoined > 0)
+      result.refused.push_back(
+          {host + "/" + name, "between nodes, whose NICs are not known", unjoined});
     if (rows.empty()) continue;
     KernelGroup group;
     group.key = {{"operator", "network_" + name}, {"gpu", host}};
