@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,10 @@ struct CaseContext {
   const scenarios::loader::Catalogue& catalogue;
   std::filesystem::path calibration;                                     // calibration.h5
   std::shared_ptr<Summaries> summaries = std::make_shared<Summaries>();  // shared by all cases
+  std::optional<scenarios::loader::YamlNode> point = {};  // of a case that has several
+
+  // Where the keys stand that may differ between points.
+  [[nodiscard]] scenarios::loader::YamlNode keys() const { return point ? *point : file.root(); }
 };
 
 // Reads the evaluator's keys and returns what computes the figure, in the unit of `measured`.
@@ -38,9 +43,12 @@ struct EvaluatorEntry {
 };
 const std::vector<EvaluatorEntry>& evaluators();
 
-// The scenario that key `scenario` names, with `set:` (a list of PATH=VALUE) and `more` applied.
+// The scenario that key `scenario` names, with `set:` (a list of PATH=VALUE; first the case's, then
+// its point's) and `more` applied.
 scenarios::loader::Scenario case_scenario(const CaseContext& context,
                                           const std::vector<std::string>& more = {});
+
+std::vector<std::string> case_overrides(const CaseContext& context);
 
 // --- evaluators, one file each
 Prediction step_evaluator(const CaseContext&);           // evaluate_step.cpp
