@@ -47,6 +47,12 @@ void warn_if_stale(const CostSpec& spec, const YamlNode& place) {
   if (spec.node_price) check("node price", *spec.node_price);
   if (spec.gpu_hour) check("rent", *spec.gpu_hour);
   check("electricity", spec.electricity_per_kwh);
+  for (const auto& [tier, price] : spec.ledger->rents) check("rent, " + tier, price);
+  if (spec.ledger->api) {
+    check("input hits of " + spec.ledger->api->name, spec.ledger->api->input_hit);
+    check("input misses of " + spec.ledger->api->name, spec.ledger->api->input_miss);
+    check("output of " + spec.ledger->api->name, spec.ledger->api->output);
+  }
 }
 
 class CostReader {
