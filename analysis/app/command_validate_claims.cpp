@@ -3,12 +3,16 @@
 
 #include <cmath>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
 #include "analysis/app/session.hpp"
 #include "analysis/app/validate.hpp"
+#include "analysis/results_store.hpp"
+#include "validation/claims/claim_text.hpp"
+#include "validation/claims/claims_page.hpp"
 #include "validation/claims/run_claims.hpp"
 #include "validation/claims/verdict.hpp"
 
@@ -16,6 +20,10 @@ namespace foretoken::analysis::app {
 namespace {
 
 namespace claims = validation::claims;
+using claims::claimed_text;
+using claims::number_text;
+using claims::outcome_text;
+using claims::predicted_text;
 using Json = nlohmann::ordered_json;
 
 CommandPage page() {
@@ -34,50 +42,10 @@ CommandPage page() {
       {"dir", "DIR", "claim files of your own (default: scenarios/claims)"},
       {"language", "CODE", "en or zh", "en"},
       {"verbose", "", "every part of every claim, with the quantities behind it"},
+      {"html", "FILE", "also write a page in Chinese and English there"},
       {"json", "", "as JSON"},
   };
   return page;
-}
-
-std::string number(double value) {
-  if (!std::isfinite(value)) return "never";
-  const double size = std::abs(value);
-  if (size != 0.0 && size < 1e-3) return fmt::format("{:.2g}", value);
-  if (size < 1000) return fmt::format("{:.3g}", value);
-  std::string digits = fmt::format("{:.0f}", value);
-  for (int at = static_cast<int>(digits.size()) - 3; at > (value < 0 ? 1 : 0); at -= 3)
-    digits.insert(static_cast<std::size_t>(at), ",");
-  return digits;
-}
-
-std::string with_unit(const std::string& text, const std::string& unit) {
-  return unit.empty() ? text : text + " " + unit;
-}
-
-std::string claimed_text(const claims::Check& check) {
-  if (check.kind == claims::Check::Kind::possible) return "possible";
-  std::string text = number(check.claimed_low);
-  if (check.claimed_high != check.claimed_low) text += " to " + number(check.claimed_high);
-  if (check.comparison == claims::Comparison::at_least) text = "at least " + text;
-  if (check.comparison == claims::Comparison::at_most) text = "at most " + text;
-  return with_unit(text, check.unit);
-}
-
-std::string predicted_text(const claims::Check& check) {
-  const auto& p = check.predicted;
-  if (!p.value.infeasible.empty()) return "does not run";
-  if (check.kind == claims::Check::Kind::possible)
-    return p.value.value != 0.0 ? "possible" : "not possible";
-  std::string text = number(p.value.value);
-  if (number(p.low) != number(p.high))
-    text += fmt::format(" ({} to {})", number(p.low), number(p.high));
-  return with_unit(text, check.unit);
-}
-
-std::string outcome_text(const claims::Check& check) {
-  if (check.outcome != claims::Outcome::off) return std::string(to_string(check.outcome));
-  return fmt::format(fmt::runtime(check.factor < 10 ? "off by {:.2g} x" : "off by {:.0f} x"),
-                     check.factor);
 }
 
 Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
@@ -144,7 +112,7 @@ void print_claim(const claims::Claim& claim, bool zh, bool verbose) {
                              predicted_text(check), pick(check.because));
   }
   for (const auto& [name, value] : claim.values) {
-    std::cout << fmt::format("        {:<24} {} +-{:.0f} %  {}\n", name, number(value.value),
+    std::cout << fmt::format("        {:<24} {} +-{:.0f} %  {}\n", name, number_text(value.value),
                              100 * value.relative_error, to_string(value.provenance));
   }
 }
@@ -173,6 +141,11 @@ int validate_claims_command(const Invocation& invocation) {
   options.calibration = calibration_file(invocation.home);
   options.only = line->list("only");
   const auto all = claims::run_claims(scenarios::loader::Catalogue(invocation.home), options);
+  if (line->has("html")) {
+    const std::filesystem::path file = line->text("html");
+    write_file_atomically(file, claims::claims_page(all));
+    fmt::print(stderr, "page written to {}\n", file.string());
+  }
   if (line->has("json")) {
     Json list = Json::array();
     for (const auto& claim : all) list.push_back(claim_json(claim));

@@ -10,6 +10,7 @@
 #include "analysis/app/session.hpp"
 #include "analysis/app/validate.hpp"
 #include "validation/power/node_wall.hpp"
+#include "validation/power/states.hpp"
 #include "validation/power/validate_power.hpp"
 
 namespace foretoken::analysis::app {
@@ -77,7 +78,28 @@ Json node_json(const power::NodeWallRow& row) {
   return json;
 }
 
-Json to_json(const power::PowerValidation& v, const std::vector<power::NodeWallRow>& nodes) {
+power::Figures errors_of(const std::vector<power::StateRow>& states) {
+  std::vector<double> errors;
+  for (const auto& row : states)
+    if (row.predicted_w) errors.push_back(*row.predicted_w / row.measured_w - 1.0);
+  return power::figures_of(errors);
+}
+
+Json states_json(const std::vector<power::StateRow>& states) {
+  Json rows = Json::array();
+  for (const auto& row : states) {
+    Json item = {{"gpu", row.gpu},
+                 {"state", row.state},
+                 {"measured_w", row.measured_w},
+                 {"predicted_w", row.predicted_w ? Json(*row.predicted_w) : Json(nullptr)}};
+    if (!row.refused.empty()) item["refused"] = row.refused;
+    rows.push_back(std::move(item));
+  }
+  return {{"metrics", figures_json(errors_of(states))}, {"rows", std::move(rows)}};
+}
+
+Json to_json(const power::PowerValidation& v, const std::vector<power::NodeWallRow>& nodes,
+             const std::vector<power::StateRow>& states) {
   Json refused = Json::array(), groups = Json::array(), fits = Json::array(), wall = Json::array();
   for (const auto& r : v.rows)
     if (!r.prediction) refused.push_back({{"id", r.row.id}, {"reason", r.refused}});
@@ -89,7 +111,8 @@ Json to_json(const power::PowerValidation& v, const std::vector<power::NodeWallR
   return {{"dataset", v.dataset},           {"rows", v.rows.size()},
           {"predicted", v.predicted},       {"refused", std::move(refused)},
           {"metrics", metrics_json(v.all)}, {"groups", std::move(groups)},
-          {"fits", std::move(fits)},        {"node_wall", std::move(wall)}};
+          {"states", states_json(states)},  {"fits", std::move(fits)},
+          {"node_wall", std::move(wall)}};
 }
 
 void print_line(const std::string& name, const power::PowerErrors& e) {
@@ -112,8 +135,25 @@ void print_rows(const power::PowerValidation& v) {
   }
 }
 
+void print_states(const std::vector<power::StateRow>& states, bool detail) {
+  if (states.empty()) return;
+  const auto f = errors_of(states);
+  std::cout << fmt::format(
+      "\nsingle states of a GPU, seen by no fit: {} rows, mean {:.1f} %, median {:.1f} %, bias "
+      "{:+.1f} %\n",
+      f.n, f.mape, f.median_ape, f.bias);
+  if (!detail) return;
+  for (const auto& row : states) {
+    std::cout << fmt::format("  {:<10} {:<46} {:>6.0f} {}\n", row.gpu, row.state, row.measured_w,
+                             row.predicted_w
+                                 ? fmt::format("{:>6.0f} {:>+6.1f} %", *row.predicted_w,
+                                               100 * (*row.predicted_w / row.measured_w - 1.0))
+                                 : "  not predicted: " + row.refused);
+  }
+}
+
 void print_text(const power::PowerValidation& v, const std::vector<power::NodeWallRow>& nodes,
-                bool detail) {
+                const std::vector<power::StateRow>& states, bool detail) {
   std::cout << fmt::format("{}: {} of {} rows predicted, groups left out, error in %\n\n",
                            v.dataset, v.predicted, v.rows.size())
             << fmt::format("  {:<52} {:>4} {:>7} {:>7} {:>7}   {:>7} {:>7}   {:>7} {:>7}\n", "",
@@ -139,6 +179,7 @@ void print_text(const power::PowerValidation& v, const std::vector<power::NodeWa
                                        100 * (*node.predicted_w / node.measured_w - 1.0))
                          : "  not predicted: " + node.refused);
   }
+  print_states(states, detail);
   if (detail) print_rows(v);
 }
 
@@ -157,10 +198,11 @@ int validate_power_command(const Invocation& invocation) {
   const scenarios::loader::Catalogue catalogue(invocation.home);
   const auto v = power::validate_power(catalogue, options);
   const auto nodes = power::validate_node_wall(catalogue, folder, options.calibration);
+  const auto states = power::validate_states(catalogue, folder);
   if (line->has("json"))
-    std::cout << to_json(v, nodes).dump(2) << '\n';
+    std::cout << to_json(v, nodes, states).dump(2) << '\n';
   else
-    print_text(v, nodes, line->has("detail"));
+    print_text(v, nodes, states, line->has("detail"));
   if (v.predicted == 0) {
     fmt::print(stderr, "error: no row of {} could be predicted; the reasons stand above\n",
                v.dataset);
