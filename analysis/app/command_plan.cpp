@@ -130,7 +130,7 @@ std::string json_text(const study::PlanSpec& plan, const PlanResult& result) {
   for (const auto& [deployment, why] : result.rejected)
     json["rejected"].push_back({{"deployment", deployment}, {"why", why}});
   if (result.breaks_at)
-    json["breaks_at"] = {{"load_over_the_scenario's", result.breaks_at->factor},
+    json["breaks_at"] = {{"load_factor", result.breaks_at->factor},
                          {"not_found_below", result.breaks_at->beyond},
                          {"first_to_break", result.breaks_at->term}};
   json["ways_to_pay"] = Json::array();

@@ -142,9 +142,12 @@ Json efficiency_json(const scenarios::loader::Scenario& scenario, const fs::path
                      const Json& data) {
   const auto& d = scenario.serving.deployment;
   const Json& pool = data["summary"]["pools"].at(0);
-  const double sequences = pool["mean_decode_sequences_per_gpu"].get<double>() *
-                           pool["gpus_per_replica"].get<double>() / d.layout.data_attention;
-  const double context = pool["mean_decode_context"].get<double>();
+  const auto figure = [&pool](const char* key) {
+    return pool[key].is_number() ? pool[key].get<double>() : 0.0;
+  };
+  const double sequences = figure("mean_decode_sequences_per_gpu") * figure("gpus_per_replica") /
+                           d.layout.data_attention;
+  const double context = figure("mean_decode_context");
   const auto calibration = load_calibration(home, scenario);
   Json steps = Json::array();
   if (sequences >= 0.5 && d.role != models::serving::PoolRole::prefill)
@@ -152,9 +155,12 @@ Json efficiency_json(const scenarios::loader::Scenario& scenario, const fs::path
         estimate_step(d, calibration,
                       {StepKind::decode, std::max<std::int64_t>(1, std::llround(sequences)), 1,
                        std::max<std::int64_t>(1, std::llround(context))})));
+  const std::int64_t prompt =
+      d.model.max_positions > 0
+          ? std::min<std::int64_t>(d.batching.max_tokens, d.model.max_positions)
+          : d.batching.max_tokens;
   if (d.role != models::serving::PoolRole::decode)
-    steps.push_back(
-        step_json(estimate_step(d, calibration, {StepKind::prefill, 1, d.batching.max_tokens, 0})));
+    steps.push_back(step_json(estimate_step(d, calibration, {StepKind::prefill, 1, prompt, 0})));
   Json peaks = Json::object();
   for (const auto& [format, peak] : d.node.gpu.peak)
     peaks[std::string(models::hardware::to_string(format))] = peak.value();

@@ -15,6 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 using models::serving::ClosedLoopArrivals;
+using models::serving::TraceArrivals;
 
 struct Load {
   bool closed = false;
@@ -22,6 +23,20 @@ struct Load {
   double input = 0.0, output = 0.0;
   bool known = false;  // of a run; else the scenario's own words
 };
+
+// A trace says rate and lengths itself.
+void take_trace(const TraceArrivals& trace, Load& load) {
+  if (!trace.requests || trace.requests->size() < 2) return;
+  const auto& requests = *trace.requests;
+  const auto n = static_cast<double>(requests.size());
+  const double span_s =
+      1e-12 * static_cast<double>(requests.back().arrival_ps - requests.front().arrival_ps);
+  if (span_s > 0) load.rate = n / span_s * trace.rate_scale;
+  for (const auto& request : requests) {
+    load.input += request.input_tokens / n;
+    load.output += request.output_tokens / n;
+  }
+}
 
 double field(const Json& json, const char* key) {
   const auto found = json.find(key);
@@ -43,6 +58,8 @@ Load load_of(const Emission& e, const Json& summary) {
     load.input = field(summary, "total_input_tokens") / done;
     load.output = field(summary, "total_output_tokens") / done;
     if (load.rate <= 0) load.rate = field(summary, "arrived") / field(summary, "duration");
+  } else if (const auto* trace = std::get_if<TraceArrivals>(&workload.arrivals)) {
+    take_trace(*trace, load);
   } else {
     load.input = workload.input.mean > 0 ? workload.input.mean : workload.input.tokens;
     load.output = workload.output.mean > 0 ? workload.output.mean : workload.output.tokens;

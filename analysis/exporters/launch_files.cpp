@@ -119,6 +119,7 @@ std::string container_script(const DeploymentSpec& pool, const Launch& launch,
                              const std::string& indent) {
   std::string text;
   if (!launch.options.empty()) text = options_file(launch);
+  if (nodes_a_replica(pool) > 1) text += "HEAD=$LWS_LEADER_ADDRESS  # set by LeaderWorkerSet\n";
   text += "exec " + command(pool, launch, std::to_string(kFirstPort), "");
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
@@ -144,7 +145,6 @@ std::string container(const Emission& e, const DeploymentSpec& pool, const Launc
   line("  env:");
   line("    - {name: MODEL, value: \"" + model + "\"}");
   if (nodes_a_replica(pool) > 1) {
-    line("    - {name: HEAD, value: \"$(LWS_LEADER_ADDRESS)\"}");
     line(
         "    - {name: RANK, valueFrom: {fieldRef: {fieldPath: "
         "\"metadata.labels['leaderworkerset.sigs.k8s.io/worker-index']\"}}}");

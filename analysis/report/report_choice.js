@@ -94,7 +94,7 @@ function planExtras() {
   const ways = (plan.ways_to_pay || []).map((w) => [w.way, amount(w.per_hour[code] * HOURS_A_MONTH), w.break_even_months === null ? "–" : number(w.break_even_months)]);
   if (plan.all_by_api) ways.push([words.allByApi(plan.all_by_api.meets_slo), amount(plan.all_by_api.per_hour[code] * HOURS_A_MONTH), "–"]);
   if (ways.length) list.push(table(words.waysHead(DATA.currency), ways, { caption: words.waysCaption, numeric: [1, 2] }));
-  if (plan.breaks_at) list.push(paragraph(words.breaksAt(number(plan.breaks_at["load_over_the_scenario's"]), plan.breaks_at.first_to_break)));
+  if (plan.breaks_at) list.push(paragraph(words.breaksAt(number(plan.breaks_at.load_factor), plan.breaks_at.first_to_break)));
   if (plan.nodes_by_hour)
     list.push(charts(bars("hours", words.hoursTitle, words.nodesAxis, plan.nodes_by_hour.map((h) => `${String(h.hour).padStart(2, "0")}:00`), plan.nodes_by_hour.map((h) => h.nodes), "nodes", (v) => whole(v))));
   list.push(table(words.lostHead, plan.rejected.map((r) => [{ text: r.deployment, kind: "break" }, { text: r.why, kind: "break" }]), { caption: words.lostCaption, tall: true }));

@@ -105,7 +105,7 @@ class Plan(StudyTest):
 
     def test_load_at_which_it_breaks(self):
         plan = self.ok("plan", self.write("plan.yaml", PLAN), "--json").json()
-        factor = plan["breaks_at"]["load_over_the_scenario's"]
+        factor = plan["breaks_at"]["load_factor"]
         self.assertGreaterEqual(factor, 1.0)
         words = plan["ranked"][0]["replay"].split()
         def met(scale):
