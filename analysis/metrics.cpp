@@ -284,7 +284,24 @@ double rented_gpus(const Scenario& scenario, const Metrics& m) {
   return any && m.mean_nodes > 0 ? m.mean_nodes * serving.deployment.node.gpus : m.gpus;
 }
 
-void account_cost(const Scenario& scenario, Metrics& m) {
+// What a remote interface charges for its share of the requests, spread over the whole run.
+void add_remote_cost(const Scenario& scenario, const ServingResult& result, Metrics& m) {
+  const double hours = result.window_end_s / 3600.0;
+  if (result.remote.requests == 0 || !(hours > 0.0)) return;
+  auto& c = m.cost;
+  const double usd = result.remote.cost_usd / hours;
+  const double cny = usd * scenario.cost.exchange.cny_per_usd;
+  const double more = c.total_usd_per_hour > 0 ? 1.0 + usd / c.total_usd_per_hour : 1.0;
+  c.per_hour.push_back({"api", cny, usd});
+  c.total_cny_per_hour += cny;
+  c.total_usd_per_hour += usd;
+  for (double* per_million : {&c.cny_per_million_output_tokens, &c.usd_per_million_output_tokens,
+                              &c.cny_per_million_total_tokens, &c.usd_per_million_total_tokens})
+    *per_million *= more;
+  c.formula += "; per hour also what the remote interface charges for its requests";
+}
+
+void account_cost(const Scenario& scenario, const ServingResult& result, Metrics& m) {
   const bool work = m.output_tokens > 0 && m.window_s > 0;
   m.cost = models::cost::cost_of_run(
       scenario.cost, m.nodes, rented_gpus(scenario, m), work ? m.energy.mean_facility_watts : 0.0,
@@ -293,15 +310,16 @@ void account_cost(const Scenario& scenario, Metrics& m) {
     m.cost.cny_per_million_output_tokens = m.cost.usd_per_million_output_tokens = kMissing;
     m.cost.cny_per_million_total_tokens = m.cost.usd_per_million_total_tokens = kMissing;
   }
+  add_remote_cost(scenario, result, m);
   m.money = m.throughput;
   if (price_is_the_users(scenario)) {
     m.money.provenance = sim::core::weakest(m.throughput.provenance, m.power.provenance);
     m.money.basis = "price stated in the scenario; error of the throughput alone";
   } else {
-    // Nobody knows how far a list price is from the quotation this buyer will get.
+    // Nobody knows how far a list price is from the quotation this buyer will get: the interval is
+    // that of the tokens alone.
     m.money.provenance = Provenance::assumed;
-    m.money.relative_error.reset();
-    m.money.basis = "price from a dated card, not a quotation";
+    m.money.basis = "price from a dated card, not a quotation; error of the throughput alone";
   }
 }
 
@@ -318,8 +336,16 @@ void set_trust(const Scenario& scenario, const ServingResult& result, Metrics& m
   m.kv.basis = "follows the time requests stay (Little's law)";
   m.power = {m.energy.mean_gpu_watts, result.energy.provenance, std::nullopt,
              "component power model over the simulated activity"};
+  // Of several pools the worst known card speaks for all.
+  double error = scenario.serving.deployment.power.relative_error;
+  for (const auto& pool : scenario.serving.pools)
+    error = std::max(error, pool.power.relative_error);
+  if (error > 0) m.power.relative_error = error;
   m.energy_figure = m.power;
   m.energy_figure.value = m.energy.j_per_output_token_facility;
+  // Energy is power over the time that the tokens took: both may be off at once.
+  if (m.power.relative_error && m.throughput.relative_error)
+    m.energy_figure.relative_error = *m.power.relative_error + *m.throughput.relative_error;
 }
 
 }  // namespace
@@ -367,7 +393,7 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   const std::size_t missed = m.rejected + m.unfinished + m.timed_out + m.failed;
   m.slo = judge_slo(scenario.slo, requests, m.ttft, m.tpot, m.e2el, missed,
                     result.latency_relative_error, m.window_s);
-  account_cost(scenario, m);
+  account_cost(scenario, result, m);
   m.money.value = m.cost.cny_per_million_output_tokens;
   return m;
 }

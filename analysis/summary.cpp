@@ -267,6 +267,16 @@ Json figures_json(const Metrics& m) {
   return j;
 }
 
+Json over_seeds_json(const Metrics& m) {
+  Json metrics = Json::object();
+  for (const auto& f : m.over_seeds)
+    metrics[f.key] = {{"mean", number(f.mean)}, {"low", number(f.low)}, {"high", number(f.high)}};
+  return {{"seeds", m.seeds},
+          {"seeds_meeting_slo", m.slo.terms.empty() ? Json(nullptr) : Json(m.seeds_meeting_slo)},
+          {"interval", "95 %, Student's t over independent seeds: chance alone"},
+          {"metrics", std::move(metrics)}};
+}
+
 const char* role_name(models::serving::PoolRole role) {
   using models::serving::PoolRole;
   return role == PoolRole::prefill ? "prefill" : role == PoolRole::decode ? "decode" : "whole";
@@ -403,6 +413,7 @@ std::string summary_json(const Scenario& scenario, const ServingResult& result, 
   j["cost"] = cost_json(scenario, m);
   j["slo"] = slo_json(m);
   j["figures"] = figures_json(m);
+  if (m.seeds > 1) j["over_seeds"] = over_seeds_json(m);
   j["sources"] = sources_json(result);
   j["accounts"] = accounts_json(result);
   j["conservation"] = {{"passed", result.conservation_errors.empty()},

@@ -191,6 +191,21 @@ void put_slo(Answer& out, const Metrics& m) {
                         t.inside_error ? " (inside the error)" : ""));
 }
 
+// What is chance: of a run that was repeated with other seeds.
+void put_seeds(Answer& out, const Metrics& m) {
+  if (m.seeds < 2) return;
+  std::string head = fmt::format("{} seeds, 95 %", m.seeds);
+  for (const OverSeeds& f : m.over_seeds) {
+    const bool time = f.key.ends_with("_ms");
+    const auto text = [&](double v) { return time ? time_text(v * 1e-3) : significant(v); };
+    out.row(head,
+            fmt::format("{:<28} {} ({} to {})", f.key, text(f.mean), text(f.low), text(f.high)));
+    head.clear();
+  }
+  if (!m.slo.terms.empty())
+    out.row("", fmt::format("the SLO is met with {} of {} seeds", m.seeds_meeting_slo, m.seeds));
+}
+
 std::string clip(std::string text, std::size_t width) {
   if (text.size() > width) text = text.substr(0, width - 3) + "...";
   return text;
@@ -294,6 +309,7 @@ std::string terminal_answer(const Scenario& scenario, const ServingResult& resul
   put_power(out, m);
   put_cost(out, scenario, m);
   put_slo(out, m);
+  put_seeds(out, m);
   out.blank();
   put_sources(out, result);
   if (!result.conservation_errors.empty())

@@ -5,6 +5,7 @@
 #include "scenarios/loader/card_file.hpp"
 #include "scenarios/loader/content_hash.hpp"
 #include "scenarios/loader/scenario_parts.hpp"
+#include "scenarios/loader/scenario_text.hpp"
 
 namespace foretoken::scenarios::loader {
 namespace {
@@ -94,9 +95,10 @@ Published read_published(const YamlNode& root) {
 
 }  // namespace
 
-Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catalogue,
+namespace {
+
+Scenario read_scenario(YamlFile yaml, const std::filesystem::path& file, const Catalogue& catalogue,
                        const std::vector<std::string>& overrides) {
-  YamlFile yaml = YamlFile::open(file);
   for (const std::string& assignment : overrides) yaml.override_value(assignment);
   const YamlNode root = yaml.root();
   Scenario scenario;
@@ -128,6 +130,18 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   scenario.warnings = yaml.warnings();
   scenario.resolved = yaml.resolved();
   return scenario;
+}
+
+}  // namespace
+
+Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catalogue,
+                       const std::vector<std::string>& overrides) {
+  return read_scenario(YamlFile::open(file), file, catalogue, overrides);
+}
+
+Scenario load_scenario_text(const std::string& text, const std::filesystem::path& file,
+                            const Catalogue& catalogue) {
+  return read_scenario(YamlFile::parse(text, file.string()), file, catalogue, {});
 }
 
 }  // namespace foretoken::scenarios::loader
