@@ -229,13 +229,13 @@ TEST_CASE("bad input: faults of what there is one of, and figures that were publ
     return problems_with("name: test", "name: test\n" + block);
   };
   CHECK(with_block("cluster: {faults: {events: [{kind: router, unit: 3, at: 1s, lasts: 2s}]}}") ==
-        Strings{"s.yaml:4:45: there is one for all pools; remove this"});
+        Strings{"s.yaml:3:44: there is one for all pools; remove this"});
   const Strings missing =
       with_block("cluster: {faults: {events: [{kind: switch, at: 1s, lasts: 2s}]}}");
   REQUIRE(missing.size() == 1);
   CHECK_THAT(missing[0], Catch::Contains("nodes_per_switch"));
   CHECK(with_block("cluster: {faults: {nodes_per_switch: 2}}") ==
-        Strings{"s.yaml:4:20: no switch fails here; remove this"});
+        Strings{"s.yaml:3:20: no switch fails here; remove this"});
   const Strings empty = with_block("published: {source: them, date: 2025-02}");
   REQUIRE(empty.size() == 1);
   CHECK_THAT(empty[0], Catch::Contains("no figures"));
