@@ -17,6 +17,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
@@ -47,14 +48,17 @@ CommandPage page() {
   page.about =
       "Max-min fair flows on a rail-optimised fat tree (eight GPUs and eight 400 Gb/s NICs a "
       "server)\n"
-      "under random all-to-all load: starts and ends of flows a CPU second, best of three. Where\n"
-      "SimGrid was there at build time, the first flows run there as well: finish times must "
-      "agree.\n";
+      "under random all-to-all load: starts and ends of flows a CPU second, best of three, once "
+      "the\n"
+      "number in flight no longer grows. Where SimGrid was there at build time, the first flows "
+      "run\n"
+      "there as well: finish times must agree.\n";
   page.options = {
       {"gpus", "N", "GPUs of the fabric, a multiple of 8", "1024"},
-      {"flows", "N", "flows in all", "200000"},
-      {"load", "X", "mean load of a NIC, as a share of its rate", "0.7"},
-      {"simgrid-flows", "N", "how many of them SimGrid gets (0 = none)", "10000"},
+      {"flows", "N", "flows in all, at each load; the first half warms up", "60000"},
+      {"load", "X", "mean load of a NIC, as a share of its rate, of the figures in front", "0.5"},
+      {"loads", "X,...", "loads to report beside it", "0.3,0.7"},
+      {"simgrid-flows", "N", "how many of them SimGrid gets (0 = none)", "2500"},
       {"json", "", "one JSON object (the only format)"},
   };
   return page;
@@ -111,7 +115,10 @@ std::vector<Flow> make_flows(const Fabric& fabric, std::size_t count, double loa
 struct Run {
   double cpu_s = 0.0, wall_s = 0.0;
   std::uint64_t events = 0;
-  std::size_t most_in_flight = 0;
+  // Of the second half of the starts: starts and ends, their CPU time, flows in flight.
+  double settled_cpu_s = 0.0;
+  std::uint64_t settled_events = 0;
+  double third_quarter = 0.0, last_quarter = 0.0;  // mean number of flows in flight
   std::vector<Time> ends;
 };
 
@@ -122,22 +129,65 @@ Run simulate(const Fabric& fabric, const std::vector<Flow>& flows, std::size_t c
   net::merge_adapters(fabric.topology, network);
   Run run;
   run.ends.resize(count);
+  const std::size_t half = count / 2, three = half + (count - half) / 2;
   const double before = cpu_now();
+  double settled_from = before;
   const auto wall = std::chrono::steady_clock::now();
   for (std::size_t next = 0; next < count || network.in_flight() > 0;) {
     const Time completion = network.next_completion();
-    if (next < count && flows[next].start < completion) {
-      network.start(flows[next].path, flows[next].bytes, kNoCap, flows[next].start, next);
-      ++next;
-      run.most_in_flight = std::max(run.most_in_flight, network.in_flight());
+    if (next == count || flows[next].start >= completion) {
+      for (const auto& done : network.complete(completion)) run.ends[done.tag] = completion;
       continue;
     }
-    for (const auto& done : network.complete(completion)) run.ends[done.tag] = completion;
+    if (next == half) {
+      settled_from = cpu_now();
+      run.settled_events = network.starts_and_ends();
+    }
+    network.start(flows[next].path, flows[next].bytes, kNoCap, flows[next].start, next);
+    if (next >= half)
+      (next < three ? run.third_quarter : run.last_quarter) +=
+          static_cast<double>(network.in_flight());
+    if (++next < count) continue;
+    run.settled_cpu_s = cpu_now() - settled_from;
+    run.settled_events = network.starts_and_ends() - run.settled_events;
+    run.third_quarter /= std::max(1.0, static_cast<double>(three - half));
+    run.last_quarter /= static_cast<double>(count - three);
   }
   run.cpu_s = cpu_now() - before;
   run.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - wall).count();
   run.events = network.starts_and_ends();
   return run;
+}
+
+Run best_of(const Fabric& fabric, const std::vector<Flow>& flows) {
+  Run best = simulate(fabric, flows, flows.size());
+  for (int i = 1; i < kRepeats; ++i) {
+    Run again = simulate(fabric, flows, flows.size());
+    SIM_ASSERT(again.ends == best.ends, "two equal runs differ");
+    if (again.settled_cpu_s < best.settled_cpu_s) best = std::move(again);
+  }
+  return best;
+}
+
+std::vector<double> loads_of(const std::string& text) {
+  std::vector<double> loads;
+  std::istringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    char* end = nullptr;
+    loads.push_back(std::strtod(word.c_str(), &end));
+    if (word.empty() || *end != 0 || !(loads.back() >= 0.01 && loads.back() <= 0.95))
+      throw UsageError("--loads wants numbers from 0.01 to 0.95 such as 0.3,0.7; got '" + text +
+                       "'");
+  }
+  return loads;
+}
+
+nlohmann::ordered_json figures_of(double load, const Run& run) {
+  return {{"load", load},
+          {"flow_events", run.settled_events},
+          {"flow_events_per_cpu_s", static_cast<double>(run.settled_events) / run.settled_cpu_s},
+          {"mean_in_flight", run.last_quarter},
+          {"mean_in_flight_quarter_before", run.third_quarter}};
 }
 
 struct Yardstick {
@@ -233,25 +283,22 @@ int bench_flows(const Invocation& invocation) {
   if (!line) return kOk;
   const auto gpus = static_cast<int>(line->integer("gpus", 16, 1 << 16));
   if (gpus % 8 != 0) throw UsageError("--gpus must be a multiple of 8");
-  const auto count = static_cast<std::size_t>(line->integer("flows", 1, 100'000'000));
+  const auto count = static_cast<std::size_t>(line->integer("flows", 4, 100'000'000));
   const auto shared =
       std::min(count, static_cast<std::size_t>(line->integer("simgrid-flows", 0, 100'000'000)));
+  const double load = line->number("load", 0.01, 0.95);
+  const std::vector<double> loads = loads_of(line->text("loads"));
   const Fabric fabric = make_fabric(gpus);
-  const std::vector<Flow> flows = make_flows(fabric, count, line->number("load", 0.01, 0.95));
-  Run best = simulate(fabric, flows, count);
-  for (int i = 1; i < kRepeats; ++i) {
-    Run again = simulate(fabric, flows, count);
-    SIM_ASSERT(again.ends == best.ends, "two equal runs differ");
-    if (again.cpu_s < best.cpu_s) best = std::move(again);
-  }
-  nlohmann::ordered_json json = {
-      {"bench", "flows"},
-      {"gpus", gpus},
-      {"links", fabric.topology.link_count()},
-      {"flows", count},
-      {"most_in_flight", best.most_in_flight},
-      {"flow_events", best.events},
-      {"flow_events_per_cpu_s", static_cast<double>(best.events) / best.cpu_s}};
+  const std::vector<Flow> flows = make_flows(fabric, count, load);
+  const Run best = best_of(fabric, flows);
+  nlohmann::ordered_json json = {{"bench", "flows"},
+                                 {"gpus", gpus},
+                                 {"links", fabric.topology.link_count()},
+                                 {"flows", count}};
+  json.update(figures_of(load, best));
+  json["loads"] = nlohmann::json::array();
+  for (const double other : loads)
+    json["loads"].push_back(figures_of(other, best_of(fabric, make_flows(fabric, count, other))));
   if (shared > 0) {
     Run same = simulate(fabric, flows, shared);
     const auto yardstick = run_simgrid(fabric, flows, same, shared);

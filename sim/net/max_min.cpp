@@ -2,23 +2,27 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "sim/core/error.hpp"
 
 namespace foretoken::sim::net {
 
 namespace {
-// Two rates closer than this (relative) are the same rate; far above rounding, far below 1e-9.
-constexpr double kTolerance = 1e-12;
-// A link with less than this share of its capacity left is saturated. Wider, since loads are sums
-// kept up to date by differences.
-constexpr double kSaturated = 1e-10;
-bool above(double a, double b) { return a > b * (1.0 + kTolerance); }
 
-constexpr auto later = [](const auto& a, const auto& b) {
-  return a.share != b.share ? a.share > b.share : a.link > b.link;
+// Two rates closer than this (relative) are the same: a few roundings.
+constexpr double kTolerance = 1e-15;
+// A link loaded to less than this share has room beyond doubt: loads are sums kept by differences.
+constexpr double kRoom = 1.0 - 1e-9;
+// Flows that fill a link to within rounding, held elsewhere, are not held by it as well.
+constexpr double kFull = 1e-14;
+
+// Levels that a solve may compute, for each link and flow, before it takes rates for equal sooner.
+constexpr std::uint64_t kPatience = 16;
+
+constexpr auto kLater = [](const auto& a, const auto& b) {
+  return a.level != b.level ? a.level > b.level : a.link > b.link;
 };
+
 }  // namespace
 
 LinkId MaxMinSolver::add_link(double capacity_bytes_per_s) {
@@ -26,7 +30,8 @@ LinkId MaxMinSolver::add_link(double capacity_bytes_per_s) {
              "a link needs a positive, finite capacity");
   Link link;
   link.capacity = capacity_bytes_per_s;
-  links_.push_back(std::move(link));
+  links_.push_back(link);
+  members_.emplace_back();
   return LinkId{static_cast<std::uint32_t>(links_.size() - 1)};
 }
 
@@ -34,14 +39,18 @@ void MaxMinSolver::set_capacity(LinkId link, double capacity_bytes_per_s) {
   SIM_ASSERT(capacity_bytes_per_s > 0.0 && std::isfinite(capacity_bytes_per_s),
              "a link needs a positive, finite capacity; remove its flows to take it down");
   links_[link.value].capacity = capacity_bytes_per_s;
-  links_[link.value].resized = true;
-  mark_dirty(link.value);
+  queue(link.value, links_[link.value].level);
 }
 
-void MaxMinSolver::mark_dirty(std::uint32_t link) {
-  if (links_[link].dirty) return;
-  links_[link].dirty = true;
-  dirty_links_.push_back(link);
+void MaxMinSolver::queue(std::uint32_t id, double level) {
+  if (links_[id].queued) return;
+  links_[id].queued = true;
+  queue_.push_back({level, id});
+  std::push_heap(queue_.begin(), queue_.end(), kLater);
+}
+
+bool MaxMinSolver::same(double a, double b) const {
+  return a == b || std::abs(a - b) <= tolerance_ * std::max(std::abs(a), std::abs(b));
 }
 
 FlowId MaxMinSolver::add_flow(std::span<const LinkId> links, double cap_bytes_per_s) {
@@ -51,12 +60,14 @@ FlowId MaxMinSolver::add_flow(std::span<const LinkId> links, double cap_bytes_pe
   if (free_flows_.empty()) {
     id = static_cast<std::uint32_t>(flows_.size());
     flows_.emplace_back();
+    rest_.emplace_back();
   } else {
     id = free_flows_.back();
     free_flows_.pop_back();
   }
   Flow& flow = flows_[id];
-  flow.hop_count = static_cast<std::uint32_t>(links.size());
+  FlowRest& rest = rest_[id];
+  rest.hop_count = static_cast<std::uint32_t>(links.size());
   if (free_hops_.size() <= links.size()) free_hops_.resize(links.size() + 1);
   if (auto& spare = free_hops_[links.size()]; !spare.empty()) {
     flow.first_hop = spare.back();
@@ -65,221 +76,212 @@ FlowId MaxMinSolver::add_flow(std::span<const LinkId> links, double cap_bytes_pe
     flow.first_hop = static_cast<std::uint32_t>(hops_.size());
     hops_.resize(hops_.size() + links.size());
   }
-  flow.cap = cap_bytes_per_s;
-  flow.rate = links.empty() ? cap_bytes_per_s : 0.0;
-  flow.bottleneck = links.empty() ? kCap : kNoLink;
-  flow.mark = 0;
-  flow.alive = true;
-  if (links.empty()) changed_.push_back(FlowId{id});
+  rest.cap = cap_bytes_per_s;
+  flow.rate = 0.0;
+  flow.bottleneck = kNoLink;
+  rest.touched = 0;
+  rest.alive = rest.fresh = true;
   for (std::uint32_t hop = 0; hop < links.size(); ++hop) {
-    Link& link = links_[links[hop].value];
-    hops_[flow.first_hop + hop] = {links[hop].value,
-                                   static_cast<std::uint32_t>(link.members.size())};
-    link.members.push_back({id, hop});
-    mark_dirty(links[hop].value);
+    std::vector<Member>& members = members_[links[hop].value];
+    hops_[flow.first_hop + hop] = {links[hop].value, static_cast<std::uint32_t>(members.size())};
+    members.push_back({id, hop});
   }
+  started_.push_back(id);
   return FlowId{id};
 }
 
-void MaxMinSolver::drop_bottleneck(Flow& flow) {
-  if (flow.bottleneck < kCap) --links_[flow.bottleneck].held;
-  flow.bottleneck = kNoLink;
-}
-
 void MaxMinSolver::remove_flow(FlowId id) {
-  Flow& flow = flows_[id.value];
-  SIM_ASSERT(flow.alive, "a flow is removed once");
-  drop_bottleneck(flow);
+  const Flow& flow = flows_[id.value];
+  FlowRest& rest = rest_[id.value];
+  SIM_ASSERT(rest.alive, "a flow is removed once");
   for (const Hop& hop : path(id.value)) {
     Link& link = links_[hop.link];
-    const Member last = link.members.back();
-    link.members[hop.position] = last;
+    std::vector<Member>& members = members_[hop.link];
+    const Member last = members.back();
+    members[hop.position] = last;
     hops_[flows_[last.flow].first_hop + last.hop].position = hop.position;
-    link.members.pop_back();
+    members.pop_back();
     // An empty link carries exactly nothing: rounding does not pile up.
-    link.load = link.members.empty() ? 0.0 : link.load - flow.rate;
-    mark_dirty(hop.link);
+    link.load = members.empty() ? 0.0 : link.load - flow.rate;
+    // Nobody gains where the flow was not missed.
+    if (link.level != kNone) queue(hop.link, link.level);
   }
-  flow.alive = false;
-  free_hops_[flow.hop_count].push_back(flow.first_hop);
+  rest.alive = rest.fresh = false;
+  free_hops_[rest.hop_count].push_back(flow.first_hop);
   free_flows_.push_back(id.value);
 }
 
-void MaxMinSolver::touch_link(std::uint32_t id) {
-  Link& link = links_[id];
-  if (link.mark == epoch_) return;
-  link.mark = epoch_;
-  link.fixed = link.load;
-  touched_links_.push_back(id);
+MaxMinSolver::Offer MaxMinSolver::offer_elsewhere(std::uint32_t id, std::uint32_t link) const {
+  Offer offer{rest_[id].cap, kCap};
+  const std::uint32_t first = flows_[id].first_hop;
+  for (std::uint32_t h = first; h < first + rest_[id].hop_count; ++h) {
+    const std::uint32_t other = hops_[h].link;
+    if (other == link || links_[other].level >= offer.rate) continue;
+    offer = {links_[other].level, other};
+  }
+  return offer;
 }
 
-void MaxMinSolver::take_flow(std::uint32_t id) {
-  Flow& flow = flows_[id];
-  if (flow.mark == epoch_) return;
-  flow.mark = epoch_;
-  flow.previous = flow.rate;
-  drop_bottleneck(flow);
-  active_flows_.push_back(id);
+// A first rate, near what the flow will get: every link that holds it back, or that it could fill,
+// is queued.
+void MaxMinSolver::start(std::uint32_t id) {
+  if (!rest_[id].fresh) return;  // ended before it began
+  rest_[id].fresh = false;
+  double rate = rest_[id].cap;
+  std::uint32_t at = kCap;
   for (const Hop& hop : path(id)) {
-    touch_link(hop.link);
-    links_[hop.link].fixed -= flow.rate;
+    const Link& link = links_[hop.link];
+    const double even = link.capacity / static_cast<double>(members_[hop.link].size());
+    const double most =
+        link.level != kNone ? link.level : std::max(even, link.capacity - link.load);
+    if (most >= rate) continue;
+    rate = most;
+    at = hop.link;
   }
+  set_rate(id, rate, at, kNoLink);
+  if (at != kCap) queue(at, rate);
 }
 
-void MaxMinSolver::freeze(std::uint32_t id, double rate, std::uint32_t bottleneck) {
+// Gives a flow its rate and queues the links that notice; not `at`, which is in hand.
+void MaxMinSolver::set_rate(std::uint32_t id, double rate, std::uint32_t bottleneck,
+                            std::uint32_t at) {
   Flow& flow = flows_[id];
-  flow.frozen = true;
-  flow.rate = rate;
   flow.bottleneck = bottleneck;
-  if (bottleneck < kCap) {
-    ++links_[bottleneck].held;
-    links_[bottleneck].held_rate = std::min(links_[bottleneck].held_rate, rate);
+  if (same(rate, flow.rate)) return;
+  if (FlowRest& rest = rest_[id]; rest.touched != epoch_) {
+    rest.touched = epoch_;
+    rest.previous = flow.rate;
+    touched_.push_back(id);
   }
+  const double more = rate - flow.rate;
+  flow.rate = rate;
   for (const Hop& hop : path(id)) {
     Link& link = links_[hop.link];
-    --link.open;
-    link.residual = std::max(0.0, link.residual - rate);
-    link.top_rate = std::max(link.top_rate, rate);
+    link.load += more;
+    if (hop.link == at) continue;
+    if (link.level != kNone)
+      queue(hop.link, link.level);
+    else if (more > 0.0 && link.load > link.capacity * kRoom)
+      queue(hop.link, rate);
   }
 }
 
-void MaxMinSolver::reset_links() {
-  for (const std::uint32_t id : touched_links_) {
-    Link& link = links_[id];
-    link.open = 0;
-    link.residual = std::max(0.0, link.capacity - link.fixed);
-    link.wanted = 0.0;
-    link.top_rate = 0.0;
-    link.held_rate = std::numeric_limits<double>::infinity();
+// The level at which the link's flows fill it, each taking no more than it can have elsewhere. The
+// offers that it found stay in offers_ for commit().
+double MaxMinSolver::level_for(std::uint32_t id) {
+  ++levels_computed_;
+  const Link& link = links_[id];
+  const std::vector<Member>& members = members_[id];
+  offers_.resize(members.size());
+  double offered = 0.0;
+  bool holds = false;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Flow& flow = flows_[members[i].flow];
+    // A flow held elsewhere can have just what it has; one held here, at least that.
+    const bool held = flow.bottleneck == id;
+    offers_[i] = {held ? kNone : flow.rate, flow.bottleneck};
+    holds = holds || held;
+    offered += offers_[i].rate;
   }
-  for (const std::uint32_t id : active_flows_) {
-    Flow& flow = flows_[id];
-    drop_bottleneck(flow);
-    flow.frozen = false;
-    for (const Hop& hop : path(id)) ++links_[hop.link].open;
-  }
-}
-
-// A link with one open flow is a plain limit of that flow; a link that its open flows cannot fill
-// even at their limits never binds. Only the others need the heap.
-void MaxMinSolver::limit_flows() {
-  by_limit_.clear();
-  for (const std::uint32_t id : active_flows_) {
-    Flow& flow = flows_[id];
-    flow.limit = flow.cap;
-    flow.limit_link = kCap;
-    for (const Hop& hop : path(id)) {
-      const Link& link = links_[hop.link];
-      if (link.open != 1 || link.residual >= flow.limit) continue;
-      flow.limit = link.residual;
-      flow.limit_link = hop.link;
+  if (holds) {
+    // What they could have elsewhere matters only to a level that rises.
+    if (link.level != kNone) {
+      const double level = fill(link.capacity, link.level);
+      if (level <= link.level) return level;
     }
-    for (const Hop& hop : path(id)) links_[hop.link].wanted += flow.limit;
-    if (std::isfinite(flow.limit)) by_limit_.push_back(id);
+    offered = ask_held(id);
   }
-  std::sort(by_limit_.begin(), by_limit_.end(), [this](std::uint32_t a, std::uint32_t b) {
-    return flows_[a].limit != flows_[b].limit ? flows_[a].limit < flows_[b].limit : a < b;
-  });
-  heap_.clear();
-  for (const std::uint32_t id : touched_links_) {
-    const Link& link = links_[id];
-    if (link.open > 1 && link.wanted >= link.residual)
-      heap_.push_back({link.residual / link.open, id});
-  }
-  std::make_heap(heap_.begin(), heap_.end(), later);
+  if (offered <= link.capacity * (1.0 + kFull)) return kNone;
+  return fill(link.capacity, link.level);
 }
 
-// Progressive filling of the active flows over the touched links, all others held fixed: the link
-// with the smallest fair share freezes its flows, and so on (shares never fall as flows freeze).
-void MaxMinSolver::fill() {
-  flows_resolved_ += active_flows_.size();
-  reset_links();
-  limit_flows();
-  std::size_t next = 0;
-  std::size_t left = active_flows_.size();
-  while (left > 0) freeze_next(next, left);
+// Looks up what the flows held by a link can have elsewhere; the sum of all its offers.
+double MaxMinSolver::ask_held(std::uint32_t id) {
+  double offered = 0.0;
+  for (std::size_t i = 0; i < offers_.size(); ++i) {
+    if (offers_[i].bottleneck == id) offers_[i] = offer_elsewhere(members_[id][i].flow, id);
+    offered += offers_[i].rate;
+  }
+  return offered;
 }
 
-void MaxMinSolver::freeze_next(std::size_t& next, std::size_t& left) {
-  while (next < by_limit_.size() && flows_[by_limit_[next]].frozen) ++next;
-  const double limit = next < by_limit_.size() ? flows_[by_limit_[next]].limit
-                                               : std::numeric_limits<double>::infinity();
-  // The top's share may be stale: it only grows as flows freeze, so re-insert until it holds.
-  while (!heap_.empty() && heap_.front().share < limit) {
-    const Link& link = links_[heap_.front().link];
-    const double share = link.open > 0 ? link.residual / link.open : 0.0;
-    if (link.open > 0 && !above(share, heap_.front().share)) break;
-    std::pop_heap(heap_.begin(), heap_.end(), later);
-    if (link.open > 0) {
-      heap_.back().share = share;
-      std::push_heap(heap_.begin(), heap_.end(), later);
-    } else {
-      heap_.pop_back();
+// The root of sum(min(offer, level)) = capacity, by Newton's method: the sum is concave and
+// piecewise linear in the level, so that from the second step on the iterates rise, and end at the
+// root.
+double MaxMinSolver::fill(double capacity, double guess) const {
+  const double even = capacity / static_cast<double>(offers_.size());
+  double level = guess != kNone ? guess : even;
+  for (bool first = true;; first = false) {
+    double left = capacity;
+    double below = 0.0, above = kNone;  // the offers next to the level
+    std::size_t open = 0;
+    for (const Offer& offer : offers_) {
+      if (offer.rate <= level) {
+        left -= offer.rate;
+        below = std::max(below, offer.rate);
+      } else {
+        ++open;
+        above = std::min(above, offer.rate);
+      }
     }
-  }
-  if (heap_.empty() || limit <= heap_.front().share) {
-    SIM_ASSERT(next < by_limit_.size(), "an unfrozen flow has neither a link nor a cap");
-    freeze(by_limit_[next], limit, flows_[by_limit_[next]].limit_link);
-    --left;
-    return;
-  }
-  const std::uint32_t id = heap_.front().link;
-  const double share = links_[id].residual / links_[id].open;
-  for (const Member& member : links_[id].members) {
-    const Flow& flow = flows_[member.flow];
-    if (flow.mark != epoch_ || flow.frozen) continue;
-    freeze(member.flow, share, id);
-    --left;
+    if (open == 0 && first) {  // all content, yet more than fits: the guess was far too high
+      level = even;
+      continue;
+    }
+    const double next = open > 0 ? left / static_cast<double>(open) : level;
+    if (next < level && !first) return level;
+    if (next >= below && next < above) return next;
+    level = next;
   }
 }
 
-// Takes in fixed flows that lost their bottleneck, and those faster than a re-solved flow on the
-// link that is supposed to be its bottleneck. False if there are none: the allocation is max-min.
-bool MaxMinSolver::take_violated() {
-  const std::size_t before = active_flows_.size();
-  const std::size_t link_count = touched_links_.size();
-  for (std::size_t i = 0; i < link_count; ++i) {
-    const std::uint32_t id = touched_links_[i];
-    const Link& link = links_[id];
-    if (link.held == 0) continue;  // nobody's bottleneck, before or now
-    const bool saturated = link.residual <= link.capacity * kSaturated;
-    const double top = link.top_rate, held = link.held_rate;
-    for (const Member& member : link.members) {
-      const Flow& flow = flows_[member.flow];
-      if (flow.mark == epoch_) continue;
-      const bool lost = flow.bottleneck == id && (!saturated || above(top, flow.rate));
-      if (lost || above(flow.rate, held)) take_flow(member.flow);
-    }
+void MaxMinSolver::commit(std::uint32_t id, double level) {
+  links_[id].level = level;
+  const std::vector<Member>& members = members_[id];
+  double load = 0.0;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const std::uint32_t f = members[i].flow;
+    const Offer& offer = offers_[i];
+    const Flow& flow = flows_[f];
+    if (offer.rate > level)
+      set_rate(f, level, id, id);
+    else if (flow.bottleneck == id)
+      set_rate(f, offer.rate, offer.bottleneck, id);
+    load += flow.rate;
   }
-  return active_flows_.size() > before;
+  links_[id].load = load;
 }
 
 std::span<const FlowId> MaxMinSolver::solve() {
   result_.clear();
-  result_.swap(changed_);  // flows over no link added since the last call
-  if (dirty_links_.empty()) return result_;
-  ++epoch_;
-  active_flows_.clear();
-  touched_links_.clear();
-  for (const std::uint32_t id : dirty_links_) {
-    // Flows held back elsewhere stay fixed at first: freed capacity here does not concern them,
-    // and take_violated() finds those that a newcomer must slow down.
-    Link& link = links_[id];
-    for (const Member& member : link.members) {
-      const std::uint32_t bottleneck = flows_[member.flow].bottleneck;
-      if (link.resized || bottleneck == id || bottleneck == kNoLink) take_flow(member.flow);
+  tolerance_ = kTolerance;
+  for (const std::uint32_t id : started_) start(id);
+  started_.clear();
+  std::uint64_t budget = levels_computed_ + kPatience * (links_.size() + flows_.size());
+  while (!queue_.empty()) {
+    if (levels_computed_ > budget) {
+      // Ties that rounding keeps apart: links that hand an ulp to and fro.
+      tolerance_ *= 10.0;
+      budget += kPatience * (links_.size() + flows_.size());
+      SIM_ASSERT(tolerance_ < 1e-11, "shares do not settle");
     }
-    link.dirty = link.resized = false;
+    std::pop_heap(queue_.begin(), queue_.end(), kLater);
+    const QueueEntry entry = queue_.back();
+    queue_.pop_back();
+    links_[entry.link].queued = false;
+    const double level = level_for(entry.link);
+    // Lower levels first: what is decided there is decided for good.
+    if (!queue_.empty() && level > entry.level && level > queue_.front().level) {
+      queue(entry.link, level);
+      continue;
+    }
+    commit(entry.link, level);
   }
-  dirty_links_.clear();
-  do fill();
-  while (take_violated());
-  for (const std::uint32_t id : active_flows_) {
-    const Flow& flow = flows_[id];
-    if (flow.rate != flow.previous) result_.push_back(FlowId{id});
+  for (const std::uint32_t id : touched_) {
+    if (flows_[id].rate != rest_[id].previous) result_.push_back(FlowId{id});
   }
-  for (const std::uint32_t id : touched_links_)
-    links_[id].load = links_[id].capacity - links_[id].residual;
+  touched_.clear();
+  ++epoch_;
   return result_;
 }
 

@@ -3,10 +3,13 @@
 //
 // An allocation is max-min fair if and only if it is feasible and every flow has a bottleneck: a
 // saturated link on which no flow is faster, or its own rate cap (Bertsekas & Gallager, Data
-// Networks, 6.5.2). The solver uses this as a stopping rule: after a change it re-solves only the
-// flows of the links that changed, holds all others fixed, and takes in a fixed flow only when its
-// bottleneck no longer is one. What it returns is the exact max-min allocation of all flows.
+// Networks, 6.5.2). Seen from the links: every link has a level, the rate that it grants each flow;
+// a flow runs at the least level on its path, or at its cap; and a link's level is what fills it,
+// given what its flows can have elsewhere (no level if they cannot fill it). Whatever satisfies
+// this is the max-min allocation. So a change is carried from link to link, lowest level first, and
+// only links whose level changes, and the flows that these hold, are touched.
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -39,86 +42,80 @@ class MaxMinSolver {
   [[nodiscard]] double capacity(LinkId link) const { return links_[link.value].capacity; }
   // Sum of the rates on a link (bytes/s), valid after solve().
   [[nodiscard]] double load(LinkId link) const { return links_[link.value].load; }
-  [[nodiscard]] std::size_t flow_count(LinkId link) const {
-    return links_[link.value].members.size();
-  }
+  [[nodiscard]] std::size_t flow_count(LinkId link) const { return members_[link.value].size(); }
   [[nodiscard]] std::size_t link_count() const { return links_.size(); }
-  // Flows re-solved since construction, a measure of work.
-  [[nodiscard]] std::uint64_t flows_resolved() const { return flows_resolved_; }
+  // Levels computed since construction, a measure of work.
+  [[nodiscard]] std::uint64_t levels_computed() const { return levels_computed_; }
 
  private:
+  static constexpr double kNone = std::numeric_limits<double>::infinity();
+  static constexpr std::uint32_t kNoLink = UINT32_MAX;
+  static constexpr std::uint32_t kCap = UINT32_MAX - 1;
+
   struct Member {  // a flow's place on a link
     std::uint32_t flow;
     std::uint32_t hop;  // index of the link in the flow's path
   };
   struct Link {
     double capacity = 0.0;
-    double load = 0.0;       // sum of the rates of its flows, as of the last solve
-    std::uint32_t held = 0;  // flows whose bottleneck this is
-    bool dirty = false;      // flows came or went since the last solve
-    bool resized = false;    // the capacity changed
-    // Scratch of one solve, valid while `mark` equals the solver's epoch.
-    std::uint32_t mark = 0;
-    std::uint32_t open = 0;  // flows of the re-solved set not yet frozen
-    double fixed = 0.0;      // load of the flows outside that set
-    double residual = 0.0;   // capacity left for the open ones
-    double wanted = 0.0;     // most that the open ones could use
-    double top_rate = 0.0;   // fastest re-solved flow after the fill
-    double held_rate = 0.0;  // slowest re-solved flow that this link holds back
-    std::vector<Member> members;
+    double load = 0.0;     // sum of the rates of its flows, kept up to date by differences
+    double level = kNone;  // what it grants each flow; kNone where they do not fill it
+    bool queued = false;   // the level is to be computed anew
   };
   struct Hop {
     std::uint32_t link;
     std::uint32_t position;  // of this flow in Link::members
   };
-  struct Flow {
-    std::uint32_t first_hop = 0;  // into hops_
-    std::uint32_t hop_count = 0;
-    double cap = 0.0;
+  struct Flow {  // what the inner loops read, small
     double rate = 0.0;
-    double previous = 0.0;
-    double limit = 0.0;                  // of this fill: its cap, or a link that it has to itself
-    std::uint32_t limit_link = 0;        // which; kCap for the cap
-    std::uint32_t mark = 0;              // in the re-solved set of this epoch
-    std::uint32_t bottleneck = kNoLink;  // link that froze it; kCap if its cap did
-    bool frozen = false;
-    bool alive = false;
+    std::uint32_t bottleneck = kNoLink;  // link whose level is its rate; kCap if that is its cap
+    std::uint32_t first_hop = 0;         // into hops_
   };
-  struct HeapEntry {
-    double share;
+  struct FlowRest {
+    double cap = 0.0;
+    double previous = 0.0;      // rate before this epoch
+    std::uint32_t touched = 0;  // in touched_ of this epoch
+    std::uint32_t hop_count = 0;
+    bool alive = false;
+    bool fresh = false;  // since the last solve
+  };
+  struct QueueEntry {
+    double level;  // of which the link was thought when it was queued
     std::uint32_t link;
   };
-  static constexpr std::uint32_t kNoLink = UINT32_MAX;
-  static constexpr std::uint32_t kCap = UINT32_MAX - 1;
+  struct Offer {  // what a flow can have on all links of its path but one
+    double rate;
+    std::uint32_t bottleneck;
+  };
 
   std::span<Hop> path(std::uint32_t flow) {
-    return {hops_.data() + flows_[flow].first_hop, flows_[flow].hop_count};
+    return {hops_.data() + flows_[flow].first_hop, rest_[flow].hop_count};
   }
-  void mark_dirty(std::uint32_t link);
-  void take_flow(std::uint32_t flow);
-  void touch_link(std::uint32_t link);
-  void fill();
-  void freeze(std::uint32_t flow, double rate, std::uint32_t bottleneck);
-  void reset_links();
-  void limit_flows();
-  void freeze_next(std::size_t& next, std::size_t& left);
-  bool take_violated();
-  void drop_bottleneck(Flow& flow);
+  void queue(std::uint32_t link, double level);
+  void start(std::uint32_t flow);
+  [[nodiscard]] Offer offer_elsewhere(std::uint32_t flow, std::uint32_t link) const;
+  [[nodiscard]] double level_for(std::uint32_t link);
+  [[nodiscard]] double fill(double capacity, double guess) const;
+  double ask_held(std::uint32_t link);
+  void commit(std::uint32_t link, double level);
+  void set_rate(std::uint32_t flow, double rate, std::uint32_t bottleneck, std::uint32_t at);
+  [[nodiscard]] bool same(double a, double b) const;
 
   std::vector<Link> links_;
+  std::vector<std::vector<Member>> members_;  // by link
   std::vector<Flow> flows_;
+  std::vector<FlowRest> rest_;  // by flow
   std::vector<Hop> hops_;
   std::vector<std::vector<std::uint32_t>> free_hops_;  // by hop count
   std::vector<std::uint32_t> free_flows_;
-  std::vector<std::uint32_t> dirty_links_;
-  std::vector<std::uint32_t> active_flows_;   // re-solved in this epoch
-  std::vector<std::uint32_t> touched_links_;  // links of those
-  std::vector<HeapEntry> heap_;
-  std::vector<std::uint32_t> by_limit_;  // active flows, lowest limit first
-  std::vector<FlowId> changed_;          // found since the last solve()
-  std::vector<FlowId> result_;           // what the last solve() returned
-  std::uint32_t epoch_ = 0;
-  std::uint64_t flows_resolved_ = 0;
+  std::vector<std::uint32_t> started_;  // since the last solve
+  std::vector<QueueEntry> queue_;       // heap, lowest level first
+  std::vector<Offer> offers_;           // scratch of one link, by member
+  std::vector<std::uint32_t> touched_;  // flows given a rate since the last solve
+  std::vector<FlowId> result_;          // what the last solve() returned
+  double tolerance_ = 0.0;
+  std::uint32_t epoch_ = 1;
+  std::uint64_t levels_computed_ = 0;
 };
 
 }  // namespace foretoken::sim::net

@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
                                     "--cfg=network/bandwidth-factor:1",
                                     "--cfg=network/weight-S:0",
                                     "--cfg=network/crosstraffic:0",
-                                    "--cfg=precision/work-amount:1e-9",
+                                    "--cfg=surf/precision:1e-9",
                                     "--log=root.thresh:error"};
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
