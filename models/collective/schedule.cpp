@@ -35,10 +35,12 @@ class Writer {
   [[nodiscard]] NodeId gpu(int node, int rank) const {
     return members_.gpus[static_cast<std::size_t>(node * local() + rank)];
   }
-  void send(NodeId from, NodeId to, double bytes) {
+  void send(NodeId from, NodeId to, double bytes, std::uint32_t bundle = 0) {
     // A GPU's own limit is split over its transfers as its bytes are.
-    stage_.transfers.push_back({from, to, bytes, cap_per_byte_ * bytes, 0.0, {}});
+    stage_.transfers.push_back({from, to, bytes, cap_per_byte_ * bytes, 0.0, {}, bundle});
   }
+  // A GPU sends to all its peers in turns, a chunk to each: they progress together.
+  void next_bundle() { ++bundle_; }
 
   void inside(Pattern pattern) {
     const int n = local();
@@ -47,8 +49,9 @@ class Writer {
       if (pattern == Pattern::single) return send(gpu(0, 0), gpu(0, n - 1), bytes_);
       for (int g = 0; g < n; ++g) {
         if (pattern == Pattern::pairs) {
+          next_bundle();
           for (int to = 0; to < n; ++to)
-            if (to != g) send(gpu(node, g), gpu(node, to), bytes_ / (n - 1));
+            if (to != g) send(gpu(node, g), gpu(node, to), bytes_ / (n - 1), bundle_);
         } else if (pattern != Pattern::chain || g + 1 < n) {
           // Through the switch and back loads the same two links as a ring does.
           send(gpu(node, g), gpu(node, (g + 1) % n), bytes_);
@@ -70,9 +73,11 @@ class Writer {
         return;
       case Pattern::rail_pairs:
         for (int from = 0; from < nodes(); ++from)
-          for (int to = 0; to < nodes(); ++to)
-            for (int g = 0; g < local() && from != to; ++g)
-              send(gpu(from, g), gpu(to, g), bytes_ / (nodes() - 1));
+          for (int g = 0; g < local(); ++g) {
+            next_bundle();
+            for (int to = 0; to < nodes(); ++to)
+              if (to != from) send(gpu(from, g), gpu(to, g), bytes_ / (nodes() - 1), bundle_);
+          }
         return;
       case Pattern::pairs:
         return all_pairs();
@@ -84,9 +89,12 @@ class Writer {
   void all_pairs() {
     const int remote = (nodes() - 1) * local();
     for (int from = 0; from < nodes(); ++from)
-      for (int to = 0; to < nodes(); ++to)
-        for (int a = 0; a < local() && from != to; ++a)
-          for (int b = 0; b < local(); ++b) send(gpu(from, a), gpu(to, b), bytes_ / remote);
+      for (int a = 0; a < local(); ++a) {
+        next_bundle();
+        for (int to = 0; to < nodes(); ++to)
+          for (int b = 0; b < local() && from != to; ++b)
+            send(gpu(from, a), gpu(to, b), bytes_ / remote, bundle_);
+      }
   }
 
   // Up and down, in both trees: a link carries half of the message each way.
@@ -108,6 +116,7 @@ class Writer {
   Stage& stage_;
   double bytes_ = 0.0;         // on the link, of one GPU
   double cap_per_byte_ = 0.0;  // 1/s
+  std::uint32_t bundle_ = 0;
 };
 
 }  // namespace

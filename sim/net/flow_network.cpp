@@ -11,6 +11,7 @@ LinkId FlowNetwork::add_link(double capacity_bytes_per_s) {
   carried_.push_back(0.0);
   capacity_.push_back(capacity_bytes_per_s);
   solver_link_.push_back(solver_.add_link(capacity_bytes_per_s));
+  solver_place_.push_back(UINT32_MAX);
   return solver_link_.back();
 }
 
@@ -40,18 +41,25 @@ void FlowNetwork::set_capacity(LinkId link, double capacity_bytes_per_s, Time no
 }
 
 FlowId FlowNetwork::start(std::span<const LinkId> links, double bytes, double cap_bytes_per_s,
-                          Time now, std::uint64_t tag) {
+                          Time now, std::uint64_t tag, std::span<const std::uint32_t> strands) {
   SIM_ASSERT(bytes > 0.0 && std::isfinite(bytes), "a flow carries a positive number of bytes");
   if (stale_ && now > changed_at_) refresh(now);
   solver_path_.clear();
-  for (const LinkId link : links) {
-    const LinkId stands = standing_for(link);  // merged links follow each other on a path
-    if (solver_path_.empty() || solver_path_.back() != stands) solver_path_.push_back(stands);
+  solver_strands_.clear();
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    const LinkId stands = standing_for(links[i]);
+    std::uint32_t& place = solver_place_[stands.value];
+    if (place != UINT32_MAX) continue;  // all strands over one of merged links go over the other
+    place = static_cast<std::uint32_t>(solver_path_.size());
+    solver_path_.push_back(stands);
+    if (!strands.empty()) solver_strands_.push_back(strands[i]);
   }
-  const FlowId id = solver_.add_flow(solver_path_, cap_bytes_per_s);
+  for (const LinkId link : solver_path_) solver_place_[link.value] = UINT32_MAX;
+  const FlowId id = solver_.add_flow(solver_path_, cap_bytes_per_s, solver_strands_);
   if (id.value >= transfers_.size()) {
     transfers_.resize(id.value + 1);
     paths_.resize(id.value + 1);
+    strands_.resize(id.value + 1);
   }
   Transfer& transfer = transfers_[id.value];
   transfer = Transfer{};
@@ -59,6 +67,7 @@ FlowId FlowNetwork::start(std::span<const LinkId> links, double bytes, double ca
   transfer.since = now;
   transfer.tag = tag;
   paths_[id.value].assign(links.begin(), links.end());
+  strands_[id.value].assign(strands.begin(), strands.end());
   transfer.heap_at = static_cast<std::uint32_t>(heap_.size());
   heap_.push_back({Time::never(), id.value});
   sift_up(transfer.heap_at);
@@ -72,9 +81,7 @@ double FlowNetwork::abort(FlowId flow, Time now) {
   refresh(now);
   settle(flow.value, now);
   const double left = transfers_[flow.value].remaining;
-  if (watcher_ != nullptr)
-    watcher_->rate_changed(transfers_[flow.value].tag, paths_[flow.value],
-                           transfers_[flow.value].rate, 0.0);
+  tell_change(flow.value, 0.0);
   heap_remove(flow.value);
   forget(flow.value);
   stale_ = true;
@@ -83,7 +90,10 @@ double FlowNetwork::abort(FlowId flow, Time now) {
 }
 
 void FlowNetwork::book(std::uint32_t flow) {
-  for (const LinkId link : paths_[flow]) carried_[link.value] += transfers_[flow].unbooked;
+  const std::vector<LinkId>& path = paths_[flow];
+  const std::vector<std::uint32_t>& strands = strands_[flow];
+  for (std::size_t i = 0; i < path.size(); ++i)
+    carried_[path[i].value] += transfers_[flow].unbooked * (strands.empty() ? 1.0 : strands[i]);
   transfers_[flow].unbooked = 0.0;
 }
 
@@ -102,10 +112,16 @@ void FlowNetwork::settle(std::uint32_t flow, Time now) {
     transfer.remaining -= moved;
     transfer.unbooked += moved;
     if (watcher_ != nullptr)
-      watcher_->moved(
-          {transfer.tag, paths_[flow], now - transfer.since, transfer.rate, transfer.bottleneck});
+      watcher_->moved({transfer.tag, paths_[flow], strands_[flow], now - transfer.since,
+                       transfer.rate, transfer.bottleneck});
   }
   transfer.since = now;
+}
+
+void FlowNetwork::tell_change(std::uint32_t flow, double after) {
+  if (watcher_ == nullptr) return;
+  const Transfer& transfer = transfers_[flow];
+  watcher_->rate_changed({transfer.tag, paths_[flow], strands_[flow], transfer.rate, after});
 }
 
 void FlowNetwork::settle_all(Time now) {
@@ -124,8 +140,7 @@ void FlowNetwork::refresh(Time now) {
   for (const FlowId id : changed) {
     Transfer& transfer = transfers_[id.value];
     if (watcher_ == nullptr) settle(id.value, at);
-    if (watcher_ != nullptr)
-      watcher_->rate_changed(transfer.tag, paths_[id.value], transfer.rate, solver_.rate(id));
+    tell_change(id.value, solver_.rate(id));
     transfer.rate = solver_.rate(id);
     transfer.bottleneck = solver_.bottleneck(id);
     const double seconds = transfer.remaining / transfer.rate;
@@ -153,7 +168,7 @@ std::span<const FlowNetwork::Completion> FlowNetwork::complete(Time now) {
     Transfer& transfer = transfers_[flow];
     if (watcher_ != nullptr) {
       settle(flow, now);
-      watcher_->rate_changed(transfer.tag, paths_[flow], transfer.rate, 0.0);
+      tell_change(flow, 0.0);
     }
     // What rounding left over has been carried too: bytes in equal bytes out.
     transfer.unbooked += transfer.remaining;
@@ -177,9 +192,12 @@ double FlowNetwork::bytes_carried(LinkId link, Time now) {
   double sum = carried_[link.value];
   for (const Due& due : heap_) {
     const std::vector<LinkId>& path = paths_[due.flow];
-    if (std::find(path.begin(), path.end(), link) == path.end()) continue;
+    const auto at = std::find(path.begin(), path.end(), link);
+    if (at == path.end()) continue;
     settle(due.flow, now);
-    sum += transfers_[due.flow].unbooked;
+    const std::vector<std::uint32_t>& strands = strands_[due.flow];
+    sum += transfers_[due.flow].unbooked *
+           (strands.empty() ? 1.0 : strands[static_cast<std::size_t>(at - path.begin())]);
   }
   return sum;
 }

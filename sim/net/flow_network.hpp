@@ -23,13 +23,19 @@ class FlowWatcher {
   struct Span {
     std::uint64_t tag;
     std::span<const LinkId> links;
+    std::span<const std::uint32_t> strands;  // by link; empty = one each
     Duration time;
-    double rate;        // bytes/s
+    double rate;        // bytes/s, of one strand
     LinkId bottleneck;  // what held the flow to that rate; invalid: its own cap
   };
   virtual void moved(const Span& span) = 0;
-  virtual void rate_changed(std::uint64_t tag, std::span<const LinkId> links, double before,
-                            double after) = 0;
+  struct Change {
+    std::uint64_t tag;
+    std::span<const LinkId> links;
+    std::span<const std::uint32_t> strands;
+    double before, after;  // bytes/s, of one strand
+  };
+  virtual void rate_changed(const Change& change) = 0;
 };
 
 class FlowNetwork {
@@ -47,9 +53,10 @@ class FlowNetwork {
   void set_capacity(LinkId link, double capacity_bytes_per_s, Time now);
 
   // Starts `bytes` (positive) over the links at `now`; `tag` is handed back on completion.
+  // `strands`, by link: as many flows that go at one rate, `bytes` and cap being of each.
   FlowId start(std::span<const LinkId> links, double bytes, double cap_bytes_per_s, Time now,
-               std::uint64_t tag);
-  // Ends a flow early; returns the bytes that had not left.
+               std::uint64_t tag, std::span<const std::uint32_t> strands = {});
+  // Ends a flow early; returns the bytes (of one strand) that had not left.
   double abort(FlowId flow, Time now);
 
   // When the next flow ends if nothing else changes; Time::never() if none is in flight.
@@ -63,6 +70,10 @@ class FlowNetwork {
 
   [[nodiscard]] double rate(FlowId flow);
   [[nodiscard]] std::span<const LinkId> path(FlowId flow) const { return paths_[flow.value]; }
+  // By link of the path; empty = one each.
+  [[nodiscard]] std::span<const std::uint32_t> strands(FlowId flow) const {
+    return strands_[flow.value];
+  }
   [[nodiscard]] std::size_t in_flight() const { return heap_.size(); }
   [[nodiscard]] std::size_t link_count() const { return solver_.link_count(); }
   // Bytes that have left over a link up to `now`: the integral of its load.
@@ -71,7 +82,7 @@ class FlowNetwork {
 
  private:
   struct Transfer {
-    double remaining = 0.0;  // bytes at `since`
+    double remaining = 0.0;  // bytes at `since`, of one strand
     double unbooked = 0.0;   // bytes moved that carried_ does not know yet
     Time since;
     double rate = 0.0;
@@ -86,6 +97,7 @@ class FlowNetwork {
 
   void refresh(Time now);
   [[nodiscard]] LinkId standing_for(LinkId link) const;
+  void tell_change(std::uint32_t flow, double after);
   void set_due(std::uint32_t flow, Time due);
   void book(std::uint32_t flow);
   void sift_up(std::uint32_t at);
@@ -99,11 +111,14 @@ class FlowNetwork {
   MaxMinSolver solver_;
   std::vector<Transfer> transfers_;         // by flow id
   std::vector<std::vector<LinkId>> paths_;  // by flow id
-  std::vector<double> carried_;             // by link, booked
-  std::vector<double> capacity_;            // by link
-  std::vector<LinkId> solver_link_;         // by link: one that stands for it, or itself
-  std::vector<LinkId> solver_path_;         // scratch
-  std::vector<Due> heap_;                   // 4-ary, earliest completion first
+  std::vector<std::vector<std::uint32_t>> strands_;
+  std::vector<double> carried_;      // by link, booked
+  std::vector<double> capacity_;     // by link
+  std::vector<LinkId> solver_link_;  // by link: one that stands for it, or itself
+  std::vector<LinkId> solver_path_;  // scratch
+  std::vector<std::uint32_t> solver_strands_;
+  std::vector<std::uint32_t> solver_place_;  // by link: in solver_path_
+  std::vector<Due> heap_;                    // 4-ary, earliest completion first
   std::vector<Completion> completions_;
   bool stale_ = false;  // flows came or went since the last solve
   Time changed_at_;

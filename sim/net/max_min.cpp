@@ -53,7 +53,8 @@ bool MaxMinSolver::same(double a, double b) const {
   return a == b || std::abs(a - b) <= tolerance_ * std::max(std::abs(a), std::abs(b));
 }
 
-FlowId MaxMinSolver::add_flow(std::span<const LinkId> links, double cap_bytes_per_s) {
+FlowId MaxMinSolver::add_flow(std::span<const LinkId> links, double cap_bytes_per_s,
+                              std::span<const std::uint32_t> strands) {
   SIM_ASSERT(cap_bytes_per_s > 0.0, "a flow's rate cap must be positive");
   SIM_ASSERT(!links.empty() || std::isfinite(cap_bytes_per_s), "a flow over no link needs a cap");
   std::uint32_t id;
@@ -83,8 +84,11 @@ FlowId MaxMinSolver::add_flow(std::span<const LinkId> links, double cap_bytes_pe
   rest.alive = rest.fresh = true;
   for (std::uint32_t hop = 0; hop < links.size(); ++hop) {
     std::vector<Member>& members = members_[links[hop].value];
-    hops_[flow.first_hop + hop] = {links[hop].value, static_cast<std::uint32_t>(members.size())};
-    members.push_back({id, hop});
+    const float count = strands.empty() ? 1.0F : static_cast<float>(strands[hop]);
+    hops_[flow.first_hop + hop] = {links[hop].value, static_cast<std::uint32_t>(members.size()),
+                                   count};
+    members.push_back({id, hop, count});
+    links_[links[hop].value].strands += count;
   }
   started_.push_back(id);
   return FlowId{id};
@@ -102,7 +106,8 @@ void MaxMinSolver::remove_flow(FlowId id) {
     hops_[flows_[last.flow].first_hop + last.hop].position = hop.position;
     members.pop_back();
     // An empty link carries exactly nothing: rounding does not pile up.
-    link.load = members.empty() ? 0.0 : link.load - flow.rate;
+    link.strands -= hop.strands;
+    link.load = members.empty() ? 0.0 : link.load - hop.strands * flow.rate;
     // Nobody gains where the flow was not missed.
     if (link.level != kNone) queue(hop.link, link.level);
   }
@@ -112,12 +117,13 @@ void MaxMinSolver::remove_flow(FlowId id) {
 }
 
 MaxMinSolver::Offer MaxMinSolver::offer_elsewhere(std::uint32_t id, std::uint32_t link) const {
-  Offer offer{rest_[id].cap, kCap};
+  Offer offer{rest_[id].cap, kCap, 1.0F};
   const std::uint32_t first = flows_[id].first_hop;
   for (std::uint32_t h = first; h < first + rest_[id].hop_count; ++h) {
     const std::uint32_t other = hops_[h].link;
     if (other == link || links_[other].level >= offer.rate) continue;
-    offer = {links_[other].level, other};
+    offer.rate = links_[other].level;
+    offer.bottleneck = other;
   }
   return offer;
 }
@@ -131,9 +137,9 @@ void MaxMinSolver::start(std::uint32_t id) {
   std::uint32_t at = kCap;
   for (const Hop& hop : path(id)) {
     const Link& link = links_[hop.link];
-    const double even = link.capacity / static_cast<double>(members_[hop.link].size());
-    const double most =
-        link.level != kNone ? link.level : std::max(even, link.capacity - link.load);
+    const double even = link.capacity / link.strands;
+    const double room = (link.capacity - link.load) / hop.strands;
+    const double most = link.level != kNone ? link.level : std::max(even, room);
     if (most >= rate) continue;
     rate = most;
     at = hop.link;
@@ -157,7 +163,7 @@ void MaxMinSolver::set_rate(std::uint32_t id, double rate, std::uint32_t bottlen
   flow.rate = rate;
   for (const Hop& hop : path(id)) {
     Link& link = links_[hop.link];
-    link.load += more;
+    link.load += hop.strands * more;
     if (hop.link == at) continue;
     if (link.level != kNone)
       queue(hop.link, link.level);
@@ -179,56 +185,61 @@ double MaxMinSolver::level_for(std::uint32_t id) {
     const Flow& flow = flows_[members[i].flow];
     // A flow held elsewhere can have just what it has; one held here, at least that.
     const bool held = flow.bottleneck == id;
-    offers_[i] = {held ? kNone : flow.rate, flow.bottleneck};
+    offers_[i] = {held ? kNone : flow.rate, flow.bottleneck, members[i].strands};
     holds = holds || held;
-    offered += offers_[i].rate;
+    offered += members[i].strands * offers_[i].rate;
   }
   if (holds) {
     // What they could have elsewhere matters only to a level that rises.
     if (link.level != kNone) {
-      const double level = fill(link.capacity, link.level);
+      const double level = fill(link);
       if (level <= link.level) return level;
     }
     offered = ask_held(id);
   }
   if (offered <= link.capacity * (1.0 + kFull)) return kNone;
-  return fill(link.capacity, link.level);
+  return fill(link);
 }
 
 // Looks up what the flows held by a link can have elsewhere; the sum of all its offers.
 double MaxMinSolver::ask_held(std::uint32_t id) {
   double offered = 0.0;
   for (std::size_t i = 0; i < offers_.size(); ++i) {
-    if (offers_[i].bottleneck == id) offers_[i] = offer_elsewhere(members_[id][i].flow, id);
-    offered += offers_[i].rate;
+    Offer& offer = offers_[i];
+    if (offer.bottleneck == id) {
+      const float strands = offer.strands;
+      offer = offer_elsewhere(members_[id][i].flow, id);
+      offer.strands = strands;
+    }
+    offered += offer.strands * offer.rate;
   }
   return offered;
 }
 
-// The root of sum(min(offer, level)) = capacity, by Newton's method: the sum is concave and
-// piecewise linear in the level, so that from the second step on the iterates rise, and end at the
-// root.
-double MaxMinSolver::fill(double capacity, double guess) const {
-  const double even = capacity / static_cast<double>(offers_.size());
-  double level = guess != kNone ? guess : even;
+// The root of sum(strands x min(offer, level)) = capacity, by Newton's method: the sum is concave
+// and piecewise linear in the level, so that from the second step on the iterates rise, and end at
+// the root.
+double MaxMinSolver::fill(const Link& link) const {
+  const double even = link.capacity / link.strands;
+  double level = link.level != kNone ? link.level : even;
   for (bool first = true;; first = false) {
-    double left = capacity;
+    double left = link.capacity;
     double below = 0.0, above = kNone;  // the offers next to the level
-    std::size_t open = 0;
+    double open = 0.0;
     for (const Offer& offer : offers_) {
       if (offer.rate <= level) {
-        left -= offer.rate;
+        left -= offer.strands * offer.rate;
         below = std::max(below, offer.rate);
       } else {
-        ++open;
+        open += offer.strands;
         above = std::min(above, offer.rate);
       }
     }
-    if (open == 0 && first) {  // all content, yet more than fits: the guess was far too high
+    if (open <= 0.0 && first) {  // all content, yet more than fits: the guess was far too high
       level = even;
       continue;
     }
-    const double next = open > 0 ? left / static_cast<double>(open) : level;
+    const double next = open > 0.0 ? left / open : level;
     if (next < level && !first) return level;
     if (next >= below && next < above) return next;
     level = next;
@@ -247,7 +258,7 @@ void MaxMinSolver::commit(std::uint32_t id, double level) {
       set_rate(f, level, id, id);
     else if (flow.bottleneck == id)
       set_rate(f, offer.rate, offer.bottleneck, id);
-    load += flow.rate;
+    load += offer.strands * flow.rate;
   }
   links_[id].load = load;
 }

@@ -27,7 +27,10 @@ class MaxMinSolver {
   void set_capacity(LinkId link, double capacity_bytes_per_s);
 
   // A flow over distinct links; cap in bytes/s (infinity = none). A flow over no link needs a cap.
-  FlowId add_flow(std::span<const LinkId> links, double cap_bytes_per_s);
+  // `strands`, by link: it stands for several flows that go at one rate, that many of them over
+  // this link; rate and cap are of one. None given = one each.
+  FlowId add_flow(std::span<const LinkId> links, double cap_bytes_per_s,
+                  std::span<const std::uint32_t> strands = {});
   void remove_flow(FlowId flow);
 
   // Brings every rate up to date; the flows whose rate changed, new ones included, each once.
@@ -55,16 +58,19 @@ class MaxMinSolver {
   struct Member {  // a flow's place on a link
     std::uint32_t flow;
     std::uint32_t hop;  // index of the link in the flow's path
+    float strands;
   };
   struct Link {
     double capacity = 0.0;
     double load = 0.0;     // sum of the rates of its flows, kept up to date by differences
     double level = kNone;  // what it grants each flow; kNone where they do not fill it
+    float strands = 0.0F;  // of all its flows
     bool queued = false;   // the level is to be computed anew
   };
   struct Hop {
     std::uint32_t link;
-    std::uint32_t position;  // of this flow in Link::members
+    std::uint32_t position;  // of this flow among the link's members
+    float strands;
   };
   struct Flow {  // what the inner loops read, small
     double rate = 0.0;
@@ -86,6 +92,7 @@ class MaxMinSolver {
   struct Offer {  // what a flow can have on all links of its path but one
     double rate;
     std::uint32_t bottleneck;
+    float strands;
   };
 
   std::span<Hop> path(std::uint32_t flow) {
@@ -95,7 +102,7 @@ class MaxMinSolver {
   void start(std::uint32_t flow);
   [[nodiscard]] Offer offer_elsewhere(std::uint32_t flow, std::uint32_t link) const;
   [[nodiscard]] double level_for(std::uint32_t link);
-  [[nodiscard]] double fill(double capacity, double guess) const;
+  [[nodiscard]] double fill(const Link& link) const;
   double ask_held(std::uint32_t link);
   void commit(std::uint32_t link, double level);
   void set_rate(std::uint32_t flow, double rate, std::uint32_t bottleneck, std::uint32_t at);

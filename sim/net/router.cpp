@@ -1,5 +1,7 @@
 #include "sim/net/router.hpp"
 
+#include <algorithm>
+
 #include "sim/core/error.hpp"
 
 namespace foretoken::sim::net {
@@ -19,10 +21,22 @@ std::uint64_t mix(std::uint64_t x) {
 }  // namespace
 
 Router::Router(const Topology& topology)
-    : topology_(topology), down_(topology.link_count(), false), distances_(topology.node_count()) {
-  for (std::uint32_t l = 0; l < topology.link_count(); ++l)
+    : topology_(topology),
+      down_(topology.link_count(), false),
+      distances_(topology.node_count()),
+      ways_(topology.node_count()) {
+  for (std::uint32_t l = 0; l < topology.link_count(); ++l) {
     down_[l] = topology.link(LinkId{l}).health <= 0.0;
+    latency_.push_back(topology.link(LinkId{l}).latency);
+  }
+  first_edge_.push_back(0);
   for (std::uint32_t n = 0; n < topology.node_count(); ++n) {
+    for (const LinkId id : topology.links_from(NodeId{n})) {
+      const NetLink& link = topology.link(id);
+      edges_.push_back({id, link.to, static_cast<std::uint8_t>(link.cost),
+                        topology.node(link.to).role == NodeRole::endpoint});
+    }
+    first_edge_.push_back(static_cast<std::uint32_t>(edges_.size()));
     const NetNode& node = topology.node(NodeId{n});
     if (node.role != NodeRole::endpoint || node.server < 0) continue;
     const auto server = static_cast<std::size_t>(node.server);
@@ -35,6 +49,7 @@ void Router::set_down(LinkId link, bool down) {
   if (down_[link.value] == down) return;
   down_[link.value] = down;
   for (auto& known : distances_) known.clear();  // paths may have changed anywhere
+  ways_to_ = NodeId();
 }
 
 // Cost to `to` from every node, over links that are up, passing through no other endpoint.
@@ -58,13 +73,12 @@ void Router::search(NodeId to, std::vector<std::uint16_t>& cost) {
       const NodeId node = bucket[i];
       if (cost[node.value] != at) continue;  // reached more cheaply before
       if (node != to && topology_.node(node).role == NodeRole::endpoint) continue;
-      for (const LinkId id : topology_.links_into(node)) {
-        if (down_[id.value]) continue;
-        const NetLink& link = topology_.link(id);
-        const int through = at + link.cost;
-        if (through >= cost[link.from.value]) continue;
-        cost[link.from.value] = static_cast<std::uint16_t>(through);
-        ring_[static_cast<std::size_t>(through) % ring_.size()].push_back(link.from);
+      for (const Edge& edge : edges_of(node)) {
+        // Links come in pairs alike: the way in is the other side of the way out.
+        const int through = at + edge.cost;
+        if (through >= cost[edge.to.value] || down_[edge.link.value ^ 1U]) continue;
+        cost[edge.to.value] = static_cast<std::uint16_t>(through);
+        ring_[static_cast<std::size_t>(through) % ring_.size()].push_back(edge.to);
         ++waiting;
       }
     }
@@ -72,30 +86,42 @@ void Router::search(NodeId to, std::vector<std::uint16_t>& cost) {
   }
 }
 
+// The links that lie on a shortest path to `to`. Many flows to one place in a row ask alike.
+std::span<const Router::Edge> Router::ways(NodeId at, NodeId to,
+                                           const std::vector<std::uint16_t>& cost) {
+  if (to != ways_to_) {
+    ways_to_ = to;
+    way_pool_.clear();
+    ++way_stamp_;
+  }
+  Ways& ways = ways_[at.value];
+  if (ways.stamp != way_stamp_) {
+    ways.stamp = way_stamp_;
+    ways.begin = static_cast<std::uint32_t>(way_pool_.size());
+    for (const Edge& edge : edges_of(at))
+      if (cost[edge.to.value] + edge.cost == cost[at.value] && !down_[edge.link.value] &&
+          (!edge.into_endpoint || edge.to == to))
+        way_pool_.push_back(edge);
+    ways.end = static_cast<std::uint32_t>(way_pool_.size());
+  }
+  return {way_pool_.data() + ways.begin, way_pool_.data() + ways.end};
+}
+
 bool Router::walk(NodeId from, NodeId to, RoutePolicy policy, std::uint64_t hash,
                   std::vector<LinkId>& path, std::span<const double> load) {
   const std::vector<std::uint16_t>& cost = distances_to(to);
   if (cost[from.value] == kUnreachable) return false;
   for (NodeId at = from; at != to;) {
-    LinkId chosen;
-    std::uint64_t candidates = 0;
-    const std::uint64_t draw = mix(hash ^ (std::uint64_t{at.value} << 32));
-    for (const LinkId id : topology_.links_from(at)) {
-      if (down_[id.value]) continue;
-      const NetLink& link = topology_.link(id);
-      if (cost[link.to.value] + link.cost != cost[at.value]) continue;
-      if (link.to != to && topology_.node(link.to).role == NodeRole::endpoint) continue;
-      ++candidates;
-      const bool take =
-          !chosen.valid() ||
-          (policy == RoutePolicy::adaptive
-               ? load[id.value] < load[chosen.value]
-               // Reservoir choice: each of n candidates is taken with the same share of hashes.
-               : policy != RoutePolicy::first && mix(draw + candidates) % candidates == 0);
-      if (take) chosen = id;
-    }
-    path.push_back(chosen);
-    at = topology_.link(chosen).to;
+    const std::span<const Edge> edges = ways(at, to, cost);
+    const Edge* chosen = edges.data();
+    if (policy == RoutePolicy::adaptive)
+      chosen = &*std::min_element(edges.begin(), edges.end(), [&](const Edge& a, const Edge& b) {
+        return load[a.link.value] < load[b.link.value];
+      });
+    else if (policy != RoutePolicy::first && edges.size() > 1)
+      chosen += mix(hash ^ (std::uint64_t{at.value} << 32)) % edges.size();
+    path.push_back(chosen->link);
+    at = chosen->to;
   }
   return true;
 }
@@ -133,7 +159,7 @@ void Router::route(NodeId from, NodeId to, RoutePolicy policy, std::uint64_t flo
 
 core::Duration Router::latency(std::span<const LinkId> path) const {
   core::Duration sum;
-  for (const LinkId id : path) sum += topology_.link(id).latency;
+  for (const LinkId id : path) sum += latency_[id.value];
   return sum;
 }
 

@@ -30,17 +30,39 @@ class Router {
   [[nodiscard]] core::Duration latency(std::span<const LinkId> path) const;
 
  private:
+  struct Edge {  // of a link, what a search reads
+    LinkId link;
+    NodeId to;
+    std::uint8_t cost;
+    bool into_endpoint;
+  };
+
+  [[nodiscard]] std::span<const Edge> edges_of(NodeId node) const {
+    return {edges_.data() + first_edge_[node.value], edges_.data() + first_edge_[node.value + 1]};
+  }
   const std::vector<std::uint16_t>& distances_to(NodeId to);
   void search(NodeId to, std::vector<std::uint16_t>& cost);
+  std::span<const Edge> ways(NodeId at, NodeId to, const std::vector<std::uint16_t>& cost);
   bool walk(NodeId from, NodeId to, RoutePolicy policy, std::uint64_t hash,
             std::vector<LinkId>& path, std::span<const double> load);
   bool change_rail(NodeId from, NodeId to, std::vector<LinkId>& path, NodeId& relay);
 
   const Topology& topology_;
+  std::vector<Edge> edges_;                // by the node that they leave
+  std::vector<std::uint32_t> first_edge_;  // by node, and one past the last
   std::vector<bool> down_;
+  std::vector<core::Duration> latency_;                // by link
   std::vector<std::vector<std::uint16_t>> distances_;  // by destination, cost; filled when asked
-  std::vector<std::vector<NodeId>> servers_;           // endpoints by server
-  std::vector<std::vector<NodeId>> ring_;              // scratch of search(), nodes by cost
+  struct Ways {  // of one node, in way_pool_; for ways_to_ if the stamp is the present one
+    std::uint64_t stamp = 0;
+    std::uint32_t begin = 0, end = 0;
+  };
+  std::vector<Ways> ways_;
+  std::vector<Edge> way_pool_;
+  NodeId ways_to_;
+  std::uint64_t way_stamp_ = 0;
+  std::vector<std::vector<NodeId>> servers_;  // endpoints by server
+  std::vector<std::vector<NodeId>> ring_;     // scratch of search(), nodes by cost
 };
 
 }  // namespace foretoken::sim::net

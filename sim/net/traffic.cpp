@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "sim/core/error.hpp"
 #include "sim/net/traffic_accounts.hpp"
@@ -16,14 +17,34 @@ constexpr auto kLater = [](const auto& a, const auto& b) {
   return a.at != b.at ? a.at > b.at : a.sequence > b.sequence;
 };
 
+// One past the last transfer that progresses together with the first.
+std::uint32_t bundle_end(const std::vector<Transfer>& transfers, std::uint32_t first) {
+  std::uint32_t end = first + 1;
+  const Transfer& one = transfers[first];
+  if (one.bundle == 0 || one.from == one.to) return end;
+  while (end < transfers.size() && transfers[end].bundle == one.bundle &&
+         transfers[end].from != transfers[end].to) {
+    SIM_ASSERT(transfers[end].bytes == one.bytes &&
+                   transfers[end].cap_bytes_per_s == one.cap_bytes_per_s &&
+                   transfers[end].limit == one.limit,
+               "transfers of a bundle are alike");
+    ++end;
+  }
+  return end;
+}
+
 }  // namespace
 
 Traffic::Traffic(const Topology& topology, std::uint16_t owners, Duration bin)
-    : topology_(topology), router_(topology), load_(topology.link_count(), 0.0) {
+    : topology_(topology),
+      router_(topology),
+      load_(topology.link_count(), 0.0),
+      place_(topology.link_count(), UINT32_MAX) {
   for (std::uint32_t l = 0; l < topology.link_count(); ++l) {
     const NetLink& link = topology.link(LinkId{l});
     // A failed link is never on a path: any capacity will do until it is restored.
     net_.add_link(link.health > 0 ? link.payload_bytes_per_s() : 1.0);
+    message_bound_ = message_bound_ || link.half_bytes > 0;
   }
   merge_adapters(topology, net_);
   if (bin > Duration()) {
@@ -48,35 +69,40 @@ void Traffic::push(Event event) {
 JobId Traffic::submit(Job job, Time at) {
   SIM_ASSERT(at >= now_, "a job starts now or later");
   const auto id = static_cast<std::uint32_t>(jobs_.size());
-  jobs_.push_back({std::move(job), 0, 0, {}, {}});
+  jobs_.emplace_back();
+  jobs_.back().job = std::move(job);
   ++open_jobs_;
   begin_stage(id, at);
   return JobId{id};
 }
 
-// Transfers of a stage wait for the delay or the latency of their path, whichever is longer. Those
-// that wait as long start in one event.
+// Transfers of a stage wait for the delay or the latency of their path (of a bundle: the longest),
+// whichever is longer. Those that wait as long start in one event.
 void Traffic::begin_stage(std::uint32_t id, Time now) {
   Running& running = jobs_[id];
   running.paths.clear();
-  running.path_end.clear();
+  running.parts.clear();
   if (running.stage == running.job.stages.size()) {
     running.job.stages = {};
     running.paths = {};
-    running.path_end = {};
+    running.parts = {};
     --open_jobs_;
     finished_.push_back({JobId{id}, now});
     return;
   }
   const Stage& stage = running.job.stages[running.stage];
-  running.left = stage.transfers.size();
   if (stage.transfers.empty()) return push({now + stage.delay, 0, id, {}});
+  route_stage(running);
+  running.left = 0;
+  running.routed = failures_;
   std::map<Duration, std::vector<std::uint32_t>> by_wait;
-  for (std::uint32_t t = 0; t < stage.transfers.size(); ++t) {
-    route(running, t);
-    running.paths.insert(running.paths.end(), path_.begin(), path_.end());
-    running.path_end.push_back(static_cast<std::uint32_t>(running.paths.size()));
-    by_wait[std::max(stage.delay, router_.latency(path_))].push_back(t);
+  const auto count = static_cast<std::uint32_t>(stage.transfers.size());
+  for (std::uint32_t t = 0, end = 0; t < count; t = end) {
+    end = bundle_end(stage.transfers, t);
+    Duration wait = stage.delay;
+    for (std::uint32_t i = t; i < end; ++i) wait = std::max(wait, running.parts[i].latency);
+    by_wait[wait].push_back(t);
+    ++running.left;
   }
   for (auto& [wait, transfers] : by_wait) push({now + wait, 0, id, std::move(transfers)});
 }
@@ -87,20 +113,75 @@ void Traffic::route(const Running& running, std::uint32_t index) {
   router_.route(transfer.from, transfer.to, running.job.route, index, path_, load_);
 }
 
-// Over the links in path_.
-void Traffic::start_flow(std::uint32_t job, std::uint32_t index, double bytes, Time now) {
-  const Transfer& transfer = jobs_[job].job.stages[jobs_[job].stage].transfers[index];
-  if (bytes <= 0.0 || path_.empty()) return transfer_ended(job, now);
-  const double message = transfer.message_bytes > 0 ? transfer.message_bytes : transfer.bytes;
-  double cap = transfer.cap_bytes_per_s, ideal = cap;
-  for (const LinkId id : path_) {
-    const NetLink& link = topology_.link(id);
-    const double rate = link.payload_bytes_per_s(message);
-    if (link.half_bytes > 0) cap = std::min(cap, rate);
-    ideal = std::min(ideal, rate);
-    load_[id.value] += bytes;
+void Traffic::route_stage(Running& running) {
+  const std::vector<Transfer>& transfers = running.job.stages[running.stage].transfers;
+  const auto count = static_cast<std::uint32_t>(transfers.size());
+  // By receiver: the router knows the way to one at a time best.
+  std::vector<std::uint32_t> place(topology_.node_count() + 1, 0), order(count);
+  for (const Transfer& transfer : transfers) ++place[transfer.to.value + 1];
+  std::partial_sum(place.begin(), place.end(), place.begin());
+  for (std::uint32_t t = 0; t < count; ++t) order[place[transfers[t].to.value]++] = t;
+  running.parts.resize(count);
+  for (const std::uint32_t t : order) {
+    route(running, t);
+    const auto begin = static_cast<std::uint32_t>(running.paths.size());
+    running.paths.insert(running.paths.end(), path_.begin(), path_.end());
+    running.parts[t] = {begin, static_cast<std::uint32_t>(running.paths.size()),
+                        router_.latency(path_)};
   }
-  if (transfer.limit.valid()) path_.push_back(LinkId{transfer.limit.value});
+}
+
+// Takes path_ in among the links of what is about to start.
+void Traffic::add_path(const Transfer& transfer, double bytes) {
+  const double message = transfer.message_bytes > 0 ? transfer.message_bytes : transfer.bytes;
+  for (const LinkId id : path_) {
+    if (message_bound_ && topology_.link(id).half_bytes > 0)
+      cap_ = std::min(cap_, topology_.link(id).payload_bytes_per_s(message));
+    load_[id.value] += bytes;
+    std::uint32_t& place = place_[id.value];
+    if (place == UINT32_MAX) {
+      place = static_cast<std::uint32_t>(all_links_.size());
+      all_links_.push_back(id);
+      strands_.push_back(0);
+    }
+    ++strands_[place];
+  }
+}
+
+// A transfer and those of its bundle, each with that many bytes to go.
+void Traffic::start_flow(std::uint32_t job, std::uint32_t first, double bytes, Time now,
+                         bool reroute) {
+  const Running& running = jobs_[job];
+  const std::vector<Transfer>& transfers = running.job.stages[running.stage].transfers;
+  const Transfer& transfer = transfers[first];
+  all_links_.clear();
+  strands_.clear();
+  cap_ = transfer.cap_bytes_per_s;
+  const std::uint32_t end = bundle_end(transfers, first);
+  for (std::uint32_t t = first; t < end; ++t) {
+    const std::span<const LinkId> known = running.path(t);
+    // Loads and failures since the stage began may have changed the way.
+    if (reroute || running.job.route == RoutePolicy::adaptive ||
+        (running.routed != failures_ &&
+         std::any_of(known.begin(), known.end(),
+                     [this](LinkId link) { return router_.is_down(link); })))
+      route(running, t);
+    else
+      path_.assign(known.begin(), known.end());
+    add_path(transfers[t], bytes);
+  }
+  for (const LinkId link : all_links_) place_[link.value] = UINT32_MAX;
+  if (bytes <= 0.0 || all_links_.empty()) return transfer_ended(job, now);
+  const double message = transfer.message_bytes > 0 ? transfer.message_bytes : transfer.bytes;
+  double ideal = cap_;
+  for (std::size_t i = 0; i < all_links_.size(); ++i)
+    ideal =
+        std::min(ideal, topology_.link(all_links_[i]).payload_bytes_per_s(message) / strands_[i]);
+  if (transfer.limit.valid()) {
+    all_links_.push_back(LinkId{transfer.limit.value});
+    strands_.push_back(end - first);
+  }
+  if (end - first == 1) strands_.clear();
   std::uint32_t tag;
   if (free_flying_.empty()) {
     tag = static_cast<std::uint32_t>(flying_.size());
@@ -109,22 +190,7 @@ void Traffic::start_flow(std::uint32_t job, std::uint32_t index, double bytes, T
     tag = free_flying_.back();
     free_flying_.pop_back();
   }
-  flying_[tag] = {job, index, ideal, net_.start(path_, bytes, cap, now, tag)};
-}
-
-void Traffic::start_transfers(const Event& event) {
-  for (const std::uint32_t index : event.transfers) {
-    // Looked up each time: a transfer without bytes may end the stage, jobs_ may move.
-    const Running& running = jobs_[event.job];
-    const double bytes = running.job.stages[running.stage].transfers[index].bytes;
-    const std::uint32_t begin = index > 0 ? running.path_end[index - 1] : 0;
-    path_.assign(running.paths.begin() + begin, running.paths.begin() + running.path_end[index]);
-    // Loads and failures since the stage began may have changed the way.
-    const bool stale = std::any_of(path_.begin(), path_.end(),
-                                   [this](LinkId link) { return router_.is_down(link); });
-    if (stale || running.job.route == RoutePolicy::adaptive) route(running, index);
-    start_flow(event.job, index, bytes, event.at);
-  }
+  flying_[tag] = {job, first, ideal, net_.start(all_links_, bytes, cap_, now, tag, strands_)};
 }
 
 void Traffic::transfer_ended(std::uint32_t job, Time now) {
@@ -148,8 +214,13 @@ void Traffic::complete(Time now) {
     const Flying flying = flying_[tag];
     const Running& running = jobs_[flying.job];
     const double bytes = running.job.stages[running.stage].transfers[flying.transfer].bytes;
-    for (const LinkId link : net_.path(completion.flow))
-      if (link.value < load_.size()) load_[link.value] = std::max(0.0, load_[link.value] - bytes);
+    const auto path = net_.path(completion.flow);
+    const auto strands = net_.strands(completion.flow);
+    for (std::size_t i = 0; i < path.size(); ++i) {
+      if (path[i].value >= load_.size()) continue;
+      double& load = load_[path[i].value];
+      load = std::max(0.0, load - bytes * (strands.empty() ? 1.0 : strands[i]));
+    }
     free_flying_.push_back(tag);
     transfer_ended(flying.job, now);
   }
@@ -172,7 +243,12 @@ std::span<const Traffic::Finished> Traffic::advance(Time now) {
       ++jobs_[event.job].stage;
       begin_stage(event.job, at);
     } else {
-      start_transfers(event);
+      for (const std::uint32_t index : event.transfers) {
+        // Looked up each time: a transfer without bytes may end the stage, jobs_ may move.
+        const Running& running = jobs_[event.job];
+        const double bytes = running.job.stages[running.stage].transfers[index].bytes;
+        start_flow(event.job, index, bytes, at, false);
+      }
     }
   }
   reported_.clear();
@@ -191,6 +267,7 @@ void Traffic::set_health(LinkId link, double share, Time now) {
   SIM_ASSERT(share >= 0.0 && share <= 1.0, "health is a share from 0 to 1");
   if (accounts_) accounts_->advance(now);
   now_ = std::max(now_, now);
+  ++failures_;
   for (const std::uint32_t l : {link.value, link.value ^ 1U}) {
     const LinkId side{l};
     const NetLink& properties = topology_.link(side);
@@ -210,8 +287,7 @@ void Traffic::set_health(LinkId link, double share, Time now) {
     if (!hit) continue;
     const double left = net_.abort(flying.flow, now);
     free_flying_.push_back(tag);
-    route(jobs_[flying.job], flying.transfer);
-    start_flow(flying.job, flying.transfer, left, now);
+    start_flow(flying.job, flying.transfer, left, now, true);
   }
 }
 

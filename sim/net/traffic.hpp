@@ -27,6 +27,10 @@ struct Transfer {
   // Size of the messages that the bytes go in, for links whose rate depends on it; 0 = one message.
   double message_bytes = 0.0;
   LimitId limit;  // a rate shared with other transfers (copy engine, SMs of one GPU); may be unset
+  // Neighbours in a stage with the same number, not 0, progress together, as the messages of one
+  // GPU to all its peers do: the slowest of their paths sets the pace. They must be alike in bytes,
+  // caps and limit. One that pairs a node with itself stands alone.
+  std::uint32_t bundle = 0;
 };
 
 struct Stage {
@@ -102,30 +106,38 @@ class Traffic {
   struct Running {
     Job job;
     std::size_t stage = 0;
-    std::size_t left = 0;  // transfers of the stage still to end
-    // Paths of the stage's transfers, one after the other; path t ends at path_end[t].
-    std::vector<LinkId> paths;
-    std::vector<std::uint32_t> path_end;
+    std::uint64_t routed = 0;  // failures_ as the stage was routed
+    std::size_t left = 0;      // transfers of the stage still to end; a bundle counts once
+    struct Part {
+      std::uint32_t begin, end;
+      Duration latency;
+    };
+    std::vector<LinkId> paths;  // of the stage's transfers
+    std::vector<Part> parts;    // by transfer: its path among those
+    [[nodiscard]] std::span<const LinkId> path(std::uint32_t transfer) const {
+      return {paths.data() + parts[transfer].begin, paths.data() + parts[transfer].end};
+    }
   };
-  struct Flying {  // one transfer on its way
+  struct Flying {  // one transfer, or bundle of them, on its way
     std::uint32_t job = 0;
-    std::uint32_t transfer = 0;
-    double ideal = 0.0;  // rate that it would have alone
+    std::uint32_t transfer = 0;  // the first
+    double ideal = 0.0;          // rate that it would have alone
     FlowId flow;
   };
   struct Event {
     Time at;
     std::uint64_t sequence = 0;
     std::uint32_t job = 0;
-    std::vector<std::uint32_t> transfers;  // empty: the stage begins
+    std::vector<std::uint32_t> transfers;  // the first of each bundle; empty: the stage begins
   };
   class Accounts;
 
   void push(Event event);
   void begin_stage(std::uint32_t job, Time now);
-  void start_transfers(const Event& event);
-  void start_flow(std::uint32_t job, std::uint32_t transfer, double bytes, Time now);
+  void start_flow(std::uint32_t job, std::uint32_t first, double bytes, Time now, bool reroute);
   void route(const Running& running, std::uint32_t transfer);
+  void route_stage(Running& running);
+  void add_path(const Transfer& transfer, double bytes);
   void transfer_ended(std::uint32_t job, Time now);
   void stage_ended(std::uint32_t job, Time now);
   void complete(Time now);
@@ -140,6 +152,12 @@ class Traffic {
   std::vector<Event> events_;  // binary heap, earliest first
   std::vector<Finished> finished_, reported_;
   std::vector<LinkId> path_;
+  // Links and strands of what is about to start; by link: its place there.
+  std::vector<LinkId> all_links_;
+  std::vector<std::uint32_t> strands_, place_;
+  double cap_ = 0.0;
+  bool message_bound_ = false;  // some link's rate depends on the size of messages
+  std::uint64_t failures_ = 0;  // changes of health
   std::unique_ptr<Accounts> accounts_;
   std::size_t open_jobs_ = 0;
   std::uint64_t sequence_ = 0;

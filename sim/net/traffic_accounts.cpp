@@ -60,10 +60,11 @@ void Traffic::Accounts::moved(const Span& span) {
     if (bins.size() <= bin_index_) bins.resize(bin_index_ + 1, 0.0F);
     bins[bin_index_] += static_cast<float>(amount);
   };
-  for (const LinkId link : span.links) {
-    LinkAccount& account = book(link).account;
-    add(account.bytes, span.rate * seconds);
-    account.owner_bytes[owner] += span.rate * seconds;
+  for (std::size_t i = 0; i < span.links.size(); ++i) {
+    LinkAccount& account = book(span.links[i]).account;
+    const double bytes = span.rate * seconds * (span.strands.empty() ? 1.0 : span.strands[i]);
+    add(account.bytes, bytes);
+    account.owner_bytes[owner] += bytes;
   }
   const double ideal = traffic_.flying_[span.tag].ideal;
   const double lost = seconds * (1.0 - span.rate / ideal);
@@ -74,12 +75,12 @@ void Traffic::Accounts::moved(const Span& span) {
   blame(owner, span.bottleneck, held, lost);
 }
 
-void Traffic::Accounts::rate_changed(std::uint64_t tag, std::span<const LinkId> links,
-                                     double before, double after) {
-  const std::uint16_t owner = owner_of(tag);
-  for (const LinkId link : links) {
-    double& rate = book(link).rate[owner];
-    rate = std::max(0.0, rate + after - before);
+void Traffic::Accounts::rate_changed(const Change& change) {
+  const std::uint16_t owner = owner_of(change.tag);
+  const double more = change.after - change.before;
+  for (std::size_t i = 0; i < change.links.size(); ++i) {
+    double& rate = book(change.links[i]).rate[owner];
+    rate = std::max(0.0, rate + more * (change.strands.empty() ? 1.0 : change.strands[i]));
   }
 }
 

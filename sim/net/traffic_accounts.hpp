@@ -15,8 +15,7 @@ class Traffic::Accounts : public FlowWatcher {
   // Settles all flows at each end of a bin up to `now`, so that no span crosses one.
   void advance(Time now);
   void moved(const Span& span) override;
-  void rate_changed(std::uint64_t tag, std::span<const LinkId> links, double before,
-                    double after) override;
+  void rate_changed(const Change& change) override;
 
   [[nodiscard]] std::vector<LinkAccount> links() const;
   [[nodiscard]] std::vector<WaitEntry> waits() const;

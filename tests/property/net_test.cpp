@@ -23,6 +23,7 @@ namespace {
 struct Demand {
   FlowId id;
   std::vector<std::size_t> links;
+  std::vector<std::uint32_t> strands;  // by link
   double cap;
 };
 
@@ -33,7 +34,7 @@ std::vector<double> reference(const std::vector<double>& capacity,
   std::vector<double> left = capacity, rate(flows.size(), -1.0);
   std::vector<std::size_t> open(capacity.size(), 0);
   for (const Demand& flow : flows)
-    for (const std::size_t link : flow.links) ++open[link];
+    for (std::size_t i = 0; i < flow.links.size(); ++i) open[flow.links[i]] += flow.strands[i];
   for (std::size_t frozen = 0; frozen < flows.size();) {
     double least = std::numeric_limits<double>::infinity();
     std::size_t at = capacity.size();
@@ -56,9 +57,9 @@ std::vector<double> reference(const std::vector<double>& capacity,
       if (rate[f] >= 0 || !stops) continue;
       rate[f] = least;
       ++frozen;
-      for (const std::size_t link : links) {
-        left[link] = std::max(0.0, left[link] - least);
-        --open[link];
+      for (std::size_t i = 0; i < links.size(); ++i) {
+        left[links[i]] = std::max(0.0, left[links[i]] - flows[f].strands[i] * least);
+        open[links[i]] -= flows[f].strands[i];
       }
     }
   }
@@ -75,6 +76,10 @@ Demand random_flow(Random& random, std::size_t links) {
     if (std::find(flow.links.begin(), flow.links.end(), link) == flow.links.end())
       flow.links.push_back(link);
   }
+  // Now and then a bundle.
+  const std::uint64_t most = random.chance(0.2) ? 5 : 1;
+  for (std::size_t i = 0; i < hops; ++i)
+    flow.strands.push_back(static_cast<std::uint32_t>(1 + random.below(most)));
   return flow;
 }
 
@@ -98,7 +103,7 @@ double worst_difference(std::uint32_t seed) {
       std::vector<LinkId> path;
       for (const std::size_t link : flow.links)
         path.push_back(LinkId{static_cast<std::uint32_t>(link)});
-      flow.id = solver.add_flow(path, flow.cap);
+      flow.id = solver.add_flow(path, flow.cap, flow.strands);
       flows.push_back(flow);
     }
     for (std::size_t i = random.below(6); i > 0 && !flows.empty(); --i) {

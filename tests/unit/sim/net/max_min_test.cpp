@@ -116,6 +116,26 @@ TEST_CASE("a capped flow leaves the rest of the link to the others") {
   CHECK(solver.rate(local) == 7);
 }
 
+TEST_CASE("strands of one flow go at the pace of the slowest") {
+  // Three strands over a link of 12, one each over links of 2, 8 and 8, and a flow y beside them on
+  // the first: the strands get 2, y 12 - 3 x 2 = 6. With 8 in place of 2: 12 / 4 = 3 for each.
+  MaxMinSolver solver;
+  const LinkId trunk = solver.add_link(12), slow = solver.add_link(2);
+  const LinkId b = solver.add_link(8), c = solver.add_link(8);
+  const std::uint32_t strands[] = {3, 1, 1, 1};
+  const FlowId x = solver.add_flow({{trunk, slow, b, c}}, kNoCap, strands);
+  const FlowId y = solver.add_flow({{trunk}}, kNoCap);
+  solver.solve();
+  CHECK(solver.rate(x) == 2);
+  CHECK(solver.bottleneck(x) == slow);
+  CHECK(solver.rate(y) == 6);
+  CHECK(solver.load(trunk) == 12);
+  solver.set_capacity(slow, 8);
+  solver.solve();
+  CHECK(solver.rate(x) == 3);
+  CHECK(solver.rate(y) == 3);
+}
+
 TEST_CASE("a link that halves slows exactly the flows it holds back") {
   // Two separate links of 8; halving the first to 4 leaves the second alone.
   MaxMinSolver solver;

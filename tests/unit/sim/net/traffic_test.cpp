@@ -127,6 +127,34 @@ TEST_CASE("caps, shared limits and message sizes hold a transfer back") {
   CHECK(small.run() == at_us(9 + 6));
 }
 
+TEST_CASE("a bundle goes at the pace of its slowest path") {
+  // From a: 1,000 B to b, 1,000 B to c. a's own link carries both: 2 us; alike without a bundle.
+  Dumbbell net;
+  Job job = one(net.a, net.b, 1000);
+  job.stages[0].transfers.push_back({net.a, net.c, 1000, kNoCap, 0.0, {}});
+  for (Transfer& transfer : job.stages[0].transfers) transfer.bundle = 1;
+  {
+    Traffic traffic(net.fabric, 1, us(1));
+    traffic.submit(job, Time::zero());
+    CHECK(traffic.run() == at_us(3 + 2));
+    CHECK(traffic.bytes_carried(net.middle, at_us(5)) == Approx(1000));
+    for (const LinkAccount& account : traffic.accounts(at_us(5)))
+      CHECK(account.owner_bytes[0] ==
+            Approx(net.fabric.link(account.link).from == net.a ? 2000 : 1000));
+  }
+  // The middle at a quarter of its rate: 4 us for both, where b would have had its bytes after 4/3
+  // us beside 0.25 GB/s to c: the strand to b waits, and a's link is half idle.
+  net.fabric.set_health(net.middle, 0.25);
+  Traffic slow(net.fabric);
+  slow.submit(job, Time::zero());
+  CHECK(slow.run() == at_us(3 + 4));
+  // A failure on the way of one: both go on once it is gone around, and there is no other way here.
+  Traffic cut(net.fabric);
+  cut.submit(job, Time::zero());
+  cut.advance(at_us(4));
+  CHECK_THROWS_AS(cut.set_health(net.middle, 0.0, at_us(4)), core::InputError);
+}
+
 TEST_CASE("a link at half rate takes twice as long; a failed one is gone around") {
   // Two switches joined twice. A transfer of 4,000 B from 3 us on; at 5 us its link fails: the
   // 2,000 B left take the other link after that.
