@@ -76,11 +76,12 @@ struct Wire {
 Wire wire_of(const hardware::NodeSpec& node);
 Wire wire_of(const Fabric& fabric);
 
-// Few numbers, alike for every GPU and fabric. Inside a node: fitted on 1,606 half-precision rows
-// of NCCL 2.26-2.27 on A100, H100, H200 and B200 (ai-dynamo/aiconfigurator, 2026-08), mean error 13
-// %, median 11 %. Between nodes: efficiency as ib_write and NCCL reach it on 400 Gb/s ports, steps
-// as NCCL's own tuning table; not fitted. PCIe: four bridged A100 and H100 (microsoft/vidur).
-// Direct kernels: as kernels::CollectiveParameters.
+// Few numbers, alike for every GPU and fabric. Inside a node: fitted on the half-precision NCCL
+// tables of A100, H100, H200 and B200 (validation/measurements/kernels). Between nodes: efficiency
+// as ib_write and NCCL reach it on 400 Gb/s ports, steps as NCCL's own tuning table; not fitted.
+// PCIe: four bridged A100 and H100 (validation/measurements/network). Direct kernels: as
+// kernels::CollectiveParameters. How far off they are: `foretoken validate kernels --only
+// collective`.
 struct Parameters {
   // Software before the first byte, by protocol.
   std::array<double, 3> launch_s{6.0e-6, 13.4e-6, 22.0e-6};

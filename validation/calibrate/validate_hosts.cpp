@@ -61,6 +61,7 @@ std::string category(const Wire& wire, int local, int nodes) {
   return linked ? "collective/nccl" : "unlinked/nccl";
 }
 
+// Nothing for a row that says nothing: no time, or one GPU alone.
 std::optional<HostRow> row_of(const std::vector<std::string>& cells, const Columns& columns,
                               Operation operation, const Wire& wire) {
   const int workers = std::stoi(cells[columns.workers]);
@@ -89,7 +90,8 @@ std::optional<HostRow> row_of(const std::vector<std::string>& cells, const Colum
   return row;
 }
 
-std::vector<HostRow> read_rows(const fs::path& file, const std::string& name, const Wire& wire) {
+std::vector<HostRow> read_rows(const fs::path& file, const std::string& name, const Wire& wire,
+                               std::size_t& unjoined) {
   const Operation operation = name == "all_reduce" ? Operation::all_reduce : Operation::send_recv;
   std::istringstream in(read_text(file));
   std::string line;
@@ -100,6 +102,11 @@ std::vector<HostRow> read_rows(const fs::path& file, const std::string& name, co
     const auto cells = cells_of(line);
     if (cells.size() <= std::max({columns.workers, columns.size, columns.per_node, columns.median}))
       continue;
+    const bool between = std::stoi(cells[columns.workers]) > std::stoi(cells[columns.per_node]);
+    if (between && wire.nics < 1) {
+      ++unjoined;
+      continue;
+    }
     if (auto row = row_of(cells, columns, operation, wire)) rows.push_back(std::move(*row));
   }
   return rows;
@@ -148,7 +155,12 @@ void validate_hosts(const fs::path& folder, const Wires& hosts, KernelValidation
       result.refused.push_back({host + "/" + name, "no card describes this host", 0});
       continue;
     }
-    const std::vector<HostRow> rows = read_rows(file, name, wire->second);
+    std::size_t unjoined = 0;
+    const std::vector<HostRow> rows = read_rows(file, name, wire->second, unjoined);
+    if (unjoined > 0)
+      result.refused.push_back(
+          {host + "/" + name, "between nodes, whose NICs are not known", unjoined});
+    if (rows.empty()) continue;
     KernelGroup group;
     group.key = {{"operator", "network_" + name}, {"gpu", host}};
     group.latency = error_figures(errors_of(rows, true));
