@@ -25,6 +25,7 @@ enum MessageKind : std::uint32_t {
   kScale,        // front end to itself: ServiceMessage; look whether a pool has the right size
   kStarted,      // front end to itself: ServiceMessage; replicas that were started are ready
   kHealth,       // front end to itself: HealthMessage; a failure or repair becomes known
+  kMoved,        // front end to itself: something on the shared network is due
 };
 
 struct RequestMessage {

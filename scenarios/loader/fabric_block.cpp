@@ -42,9 +42,10 @@ Fabric built(const YamlNode& block, const Build& build) {
   }
 }
 
-NetworkShape read_network(const YamlNode& block) {
+}  // namespace
+
+NetworkShape read_network_shape(const YamlNode& node) {
   NetworkShape network;
-  const YamlNode node = block.child("network");
   if (!node.exists()) return network;
   network.kind =
       node.required_choice<NetworkKind>("kind", {{"single_switch", NetworkKind::single_switch},
@@ -81,10 +82,12 @@ NetworkShape read_network(const YamlNode& block) {
   return network;
 }
 
+namespace {
+
 Fabric from_card(const YamlNode& block, const LoadContext& context) {
   const auto name = block.required<std::string>("node");
   const int nodes = block.value_or<int>("nodes", 1, {1, kMostServers});
-  const NetworkShape network = read_network(block);
+  const NetworkShape network = read_network_shape(block.child("network"));
   auto card = load_card(block.any_child("node"), name, context, load_node);
   if (!card) return {};
   if (const auto rate = block.optional<BytesPerSecond>("nic_bandwidth")) {

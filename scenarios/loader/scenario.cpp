@@ -107,6 +107,7 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   yaml.check_keys();  // a slip in a key is the cause, what it leads to is not worth a message
   check_deployment(root, context, serving.deployment);
   check_pools(root, serving);
+  check_network(root, serving);
   check_workload(root, serving.workload, serving.deployment.model);
   yaml.finish();
   scenario.warnings = yaml.warnings();

@@ -180,6 +180,18 @@ TEST_CASE("every key of the schema is read by the loader") {
            "    parallel: {tensor: 8}, replicas: 1, router: random}\n"
            "  decode: {parallel: {tensor: 8}, router: power_of_two}\n") +
       load);
+  files.push_back(
+      with(with(head, "nodes: 1,", "nodes: 2,"), "  replicas: 1\n",
+           "  replicas: 1\n  kv_transfer: {latency: 1ms}\n"
+           "  prefill: {replicas: 1}\n  decode: {replicas: 1}\n") +
+      "network: {kind: dragonfly, mode: analytic, ports: 64, oversubscription: 1, bandwidth: "
+      "400Gb/s,\n  hop_latency: 600ns, efficiency: 95%, half_rate_message: 64KiB, roce: true,\n"
+      "  roce_penalty: 5%, groups: 2, storage_nodes: 1, storage_bandwidth: 200Gb/s}\n" +
+      load);
+  files.push_back(
+      with(with(head, "nodes: 1,", "nodes: 2,"), "  replicas: 1\n",
+           "  replicas: 1\n  prefill: {replicas: 1}\n  decode: {replicas: 1}\n") +
+      "network: {kind: torus, torus: [2, 1, 1]}\n" + load);
   // A pool's keys are those of the deployment.
   const auto of_pools = [](const std::set<std::string>& paths) {
     std::set<std::string> result;
