@@ -97,7 +97,7 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   serving.deployment = read_deployment(root, context);
   scenario.calibration = read_own_calibration(root, context, serving.deployment.node.gpu);
   read_pools(root, context, serving);
-  read_cluster(root, serving.cluster);
+  read_cluster(root, serving.deployment.node, serving.cluster);
   serving.workload = read_workload(root, context);
   scenario.slo = read_slo(root);
   scenario.cost = read_cost(root, context, serving.deployment.node);

@@ -155,7 +155,8 @@ void read_service(const YamlNode& node, DeploymentSpec& pool) {
   read_autoscale(node, pool);
 }
 
-void read_cluster(const YamlNode& root, ClusterSpec& cluster) {
+void read_cluster(const YamlNode& root, const models::hardware::NodeSpec& nodes,
+                  ClusterSpec& cluster) {
   const YamlNode deployment = root.child("deployment");
   if (deployment.has("kv_transfer")) {
     const YamlNode node = deployment.required_child("kv_transfer");
@@ -173,7 +174,7 @@ void read_cluster(const YamlNode& root, ClusterSpec& cluster) {
   if (root.has("network")) {
     const YamlNode network = root.required_child("network");
     auto& spec = cluster.network.emplace();
-    spec.shape = read_network_shape(network);
+    spec.shape = read_network_shape(network, nodes.nic_efficiency);
     spec.flows = network.optional_choice<bool>("mode", {{"flows", true}, {"analytic", false}})
                      .value_or(true);
   }

@@ -91,6 +91,7 @@ Json fabric() {
   return map_of("exactly one of node, graph and topology_matrix",
                 {{"node", text("node card: catalogue name or path")},
                  {"nodes", integer("how many")},
+                 {"nic", text("network card of the nodes: catalogue name or path")},
                  {"nics", integer("of a node, instead of the card's", 0)},
                  {"nic_bandwidth", quantity(Dimension::bytes_per_second, "instead of the card's")},
                  {"network", network()},
