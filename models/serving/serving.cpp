@@ -167,13 +167,19 @@ void place_on_network(const ServingSpec& spec, const std::vector<PoolModel>& mod
 // or router wait for it; without that they run as far ahead as their arrivals are known.
 System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
   System system;
-  const Hops hops = hops_of(spec.deployment.engine);
+  Hops hops = hops_of(spec.deployment.engine);
   FrontEndSpec own;
-  own.request_delay = hops.request;
   own.kv_bytes_per_token = kv_bytes_per_token(spec.deployment);
   own.cache_block_tokens = spec.deployment.engine.kv_block_tokens;
   own.keep_requests = spec.record_requests;
-  if (spec.cluster.network) place_on_network(spec, models, own);
+  if (spec.cluster.network) {
+    place_on_network(spec, models, own);
+    // No message between servers is faster than the fabric: what partitions may look ahead.
+    const Duration least = own.network->fabric->topology.lookahead_between_servers();
+    hops.request = std::max(hops.request, least);
+    hops.response = std::max(hops.response, least);
+  }
+  own.request_delay = hops.request;
   const auto plans = plans_of(spec);
   auto front_end = std::make_unique<FrontEnd>(spec, own, plans);
   system.front_end = front_end.get();
