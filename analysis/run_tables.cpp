@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "analysis/network_results.hpp"
 #include "analysis/results_store.hpp"
 #include "scenarios/loader/hdf5_file.hpp"
 #include "sim/core/error.hpp"
@@ -164,6 +165,7 @@ void write_run_tables(const std::filesystem::path& file, const Scenario& scenari
   put_requests(h5, result.requests);
   put_iterations(h5, result.steps);
   put_timeseries(h5, result.series);
+  write_network(h5, result);
   put_histogram(h5, "ttft_s", metrics.ttft);
   put_histogram(h5, "tpot_s", metrics.tpot);
   put_histogram(h5, "e2el_s", metrics.e2el);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "analysis/network_results.hpp"
 #include "analysis/published.hpp"
 #include "analysis/terminal.hpp"
 #include "models/power/node_power.hpp"
@@ -408,6 +409,7 @@ std::string summary_json(const Scenario& scenario, const ServingResult& result, 
                      {"input_tokens", result.remote.input_tokens},
                      {"output_tokens", result.remote.output_tokens},
                      {"usd", result.remote.cost_usd}};
+  if (result.network) j["network"] = Json::parse(network_json(result));
   j["kv"] = kv_json(result, m);
   j["energy"] = energy_json(scenario, m);
   j["cost"] = cost_json(scenario, m);

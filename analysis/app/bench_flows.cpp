@@ -56,8 +56,8 @@ CommandPage page() {
   page.options = {
       {"gpus", "N", "GPUs of the fabric, a multiple of 8", "1024"},
       {"flows", "N", "flows in all, at each load; the first half warms up", "60000"},
-      {"load", "X", "mean load of a NIC, as a share of its rate, of the figures in front", "0.5"},
-      {"loads", "X,...", "loads to report beside it", "0.3,0.7"},
+      {"load", "X", "mean load of a NIC, as a share of its rate, of the figures in front", "0.4"},
+      {"loads", "X,...", "loads to report beside it", "0.3,0.5,0.7"},
       {"simgrid-flows", "N", "how many of them SimGrid gets (0 = none)", "2500"},
       {"json", "", "one JSON object (the only format)"},
   };

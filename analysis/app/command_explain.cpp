@@ -14,6 +14,7 @@
 #include "analysis/request_story.hpp"
 #include "analysis/results_store.hpp"
 #include "analysis/run_tables.hpp"
+#include "analysis/traffic_story.hpp"
 #include "models/serving/serving.hpp"
 
 namespace foretoken::analysis::app {
@@ -24,16 +25,18 @@ using sim::core::InputError;
 
 CommandPage explain_page() {
   CommandPage page;
-  page.synopsis = "explain RUN request=N | explain METRIC | explain KEY";
+  page.synopsis = "explain RUN request=N | explain RUN traffic=NAME | explain METRIC | explain KEY";
   page.about =
       "A request of a run in words: when it arrived, behind what it queued, in which steps it was\n"
       "processed, what held it up. RUN is the folder of a run; the scenario is simulated again "
       "with\n"
-      "an eye on that request, which gives the same run. Or the definition and formula of a "
-      "metric,\n"
-      "or the meaning of a scenario's key.\n";
+      "an eye on that request, which gives the same run. A traffic of a run on a fabric: what it\n"
+      "took, on which links it waited, and for whom. Or the definition and formula of a metric, "
+      "or\n"
+      "the meaning of a scenario's key.\n";
   page.examples =
       "  foretoken explain runs/mine request=17\n"
+      "  foretoken explain runs/contention traffic=experts\n"
       "  foretoken explain tpot\n"
       "  foretoken explain p99_ttft_ms\n"
       "  foretoken explain deployment.batching.max_tokens\n";
@@ -50,8 +53,14 @@ std::int64_t request_number(const std::string& argument) {
     const auto read = std::from_chars(argument.data() + kHead.size(), end, number);
     if (read.ec == std::errc{} && read.ptr == end && number >= 0) return number;
   }
-  throw UsageError(
-      fmt::format("'{}': write request=N, the number of a request from 0 on", argument));
+  throw UsageError(fmt::format(
+      "'{}': write request=N, the number of a request from 0 on, or traffic=NAME", argument));
+}
+
+int explain_traffic(const fs::path& run, const std::string& name) {
+  (void)exporters::open_run(run);  // says so if it is not a run
+  std::cout << traffic_story(run / "run.h5", name);
+  return kOk;
 }
 
 int explain_request(const fs::path& run, std::int64_t request, const fs::path& home) {
@@ -89,11 +98,15 @@ int explain_command(const Invocation& invocation) {
   const auto line = parse(explain_page(), invocation);
   if (!line) return kOk;
   const std::string& first = line->arguments[0];
+  constexpr std::string_view kTraffic = "traffic=";
+  if (line->arguments.size() == 2 && line->arguments[1].starts_with(kTraffic))
+    return explain_traffic(first, line->arguments[1].substr(kTraffic.size()));
   if (line->arguments.size() == 2)
     return explain_request(first, request_number(line->arguments[1]), invocation.home);
   std::error_code code;
   if (fs::is_directory(first, code))
-    throw UsageError("which request of " + first + "? Add request=N");
+    throw UsageError("which request of " + first +
+                     "? Add request=N, or traffic=NAME for a run on a fabric");
   if (const auto text = definition_of(first)) {
     std::cout << *text;
     return kOk;

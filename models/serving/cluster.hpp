@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/collective/fabric.hpp"
 #include "models/serving/prefix_cache.hpp"
 #include "sim/core/time.hpp"
 
@@ -31,8 +32,10 @@ struct AutoscaleSpec {
   int least = 1;
   double requests_per_replica = 0.0;  // 0 = no autoscaling
   sim::core::Duration interval;       // between two looks
-  sim::core::Duration start_delay;    // from the decision to the first request: loading the model
-  sim::core::Duration cool_down;      // a replica stays at least so long after the last change
+  // From the decision to the first request: loading the model; where a network loads the weights
+  // from storage, what comes before that.
+  sim::core::Duration start_delay;
+  sim::core::Duration cool_down;  // a replica stays at least so long after the last change
 };
 
 enum class FaultKind : std::uint8_t { gpu, node, link, straggler, leaf_switch, storage, router };
@@ -84,8 +87,17 @@ struct RemoteApiSpec {
   double usd_per_million_input = 0.0, usd_per_million_output = 0.0;
 };
 
+// The fabric of all nodes of a deployment.
+struct NetworkSpec {
+  collective::NetworkShape shape;
+  bool flows = true;  // or each move alone on the fabric, without sharing
+};
+
 struct ClusterSpec {
   KvTransferSpec transfer;
+  // The fabric that hand-overs, cache reads and weight loads share; then `transfer` and the caches'
+  // rates are limits of each move. Nothing: each takes what its rate says.
+  std::optional<NetworkSpec> network;
   RequestRules rules;
   FaultSpec faults;
   RemoteApiSpec remote;

@@ -102,6 +102,8 @@ void fill_counts(ServingResult& result, const FrontEnd& front_end,
   const FrontEndCounts& front = front_end.counts();
   result.arrived = arrived;
   result.retries = front.retries;
+  result.network = front_end.network();
+  result.fabric = front_end.fabric();
   std::int64_t never_fits = 0;
   for (const Replica* replica : replicas) {
     const ReplicaCounts& counts = replica->counts();

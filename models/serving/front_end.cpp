@@ -47,6 +47,8 @@ FrontEnd::FrontEnd(const ServingSpec& spec, const FrontEndSpec& own, std::vector
   if (const auto* loop = std::get_if<ClosedLoopArrivals>(&workload_.arrivals))
     think_s_ = loop->think_s;
   if (const auto* trace = std::get_if<TraceArrivals>(&workload_.arrivals)) prefix_ = trace->prefix;
+  if (own_.network)
+    network_ = std::make_unique<SharedNetwork>(*own_.network, own_.places, own_.kv_messages);
   if (cluster_.cache_tiers.empty()) return;
   const double block = own_.kv_bytes_per_token * block_tokens();
   std::vector<std::int64_t> capacities;
@@ -63,7 +65,7 @@ std::int32_t FrontEnd::block_tokens() const {
 // Without any of these, whom a request goes to and when is known from the start.
 bool FrontEnd::ahead_of_time() const {
   const auto& rules = cluster_.rules;
-  bool fixed = open_ != nullptr && !sessions_ && !fleet_.needs_feedback() &&
+  bool fixed = open_ != nullptr && !sessions_ && !network_ && !fleet_.needs_feedback() &&
                !cluster_.faults.any() && rules.most_open_per_replica == 0 &&
                rules.timeout == Duration();
   for (const PoolPlan& pool : fleet_.pools())
@@ -77,7 +79,7 @@ bool FrontEnd::needs_feedback() const { return !ahead_of_time(); }
 // how busy they are make nothing leave before the next arrival.
 bool FrontEnd::answers() const {
   const auto& rules = cluster_.rules;
-  bool answers = fleet_.pools().size() > 1 || cluster_.faults.any() ||
+  bool answers = fleet_.pools().size() > 1 || network_ || cluster_.faults.any() ||
                  rules.most_open_per_replica > 0 || rules.timeout > Duration();
   for (const PoolPlan& pool : fleet_.pools())
     answers = answers || !pool.schedule.empty() || pool.autoscale.requests_per_replica > 0;
@@ -173,8 +175,12 @@ void FrontEnd::handle(Context& context, const Event& event) {
     }
     case kStarted: {
       const auto ready = event.payload.as<ServiceMessage>();
+      if (network_ && network_->has_storage()) return load_weights(context, ready);
       return fleet_.want(ready.pool, static_cast<std::uint32_t>(ready.replicas), now_ps);
     }
+    case kMoved:
+      for (const std::uint32_t ticket : network_->advance(context.now())) moved_on(context, ticket);
+      return watch_network(context);
     case kScale:
       return scale(context, event.payload.as<ServiceMessage>().pool);
     case kHealth: {
@@ -207,7 +213,7 @@ void FrontEnd::read_ahead(Context& context) {
     pending_ = open_->next();
   }
   // Retries and turns leave at times of their own: no promise where there may be any.
-  const bool promises = cluster_.rules.retries == 0 && !sessions_;
+  const bool promises = cluster_.rules.retries == 0 && !sessions_ && !network_;
   if (!pending_) {
     if (promises) context.promise(Time::never(), answers());
     return;
@@ -283,6 +289,7 @@ bool FrontEnd::issue(Context& context, const TraceRequest& asked, std::int32_t t
   const Duration read = look_up(request, message);
   counts_.cached_tokens += message.cached;
   dispatch(context, message, read);
+  reads_.clear();
   return true;
 }
 
@@ -292,6 +299,11 @@ Duration FrontEnd::look_up(const TraceRequest& request, RequestMessage& message)
     const auto block = static_cast<double>(own_.cache_block_tokens);
     const double held = std::floor(cluster_.cached_input * message.input / block) * block;
     message.cached = std::min(static_cast<std::int32_t>(held), message.input - 1);
+    if (network_ && message.cached > 0) {
+      read_over_network({"", 0.0, cluster_.cache_bytes_per_s, cluster_.cache_latency_s},
+                        message.cached, message.request);
+      return {};
+    }
     return moved(message.cached, cluster_.cache_bytes_per_s, cluster_.cache_latency_s);
   }
   if (!cache_) return {};
@@ -313,9 +325,26 @@ Duration FrontEnd::look_up(const TraceRequest& request, RequestMessage& message)
   for (std::size_t t = 0; t < hit.from_tiers.size(); ++t) {
     const CacheTierSpec& tier = cluster_.cache_tiers[t];
     const auto there = static_cast<double>(hit.from_tiers[t] * block_tokens());
+    if (network_ && there > 0 && tier.name != "hbm") {
+      read_over_network(tier, there, message.request);
+      continue;
+    }
     longest = std::max(longest, moved(there, tier.bytes_per_s, tier.latency_s));
   }
   return longest;
+}
+
+// Host memory is spread over all nodes, other tiers over storage where the fabric has any.
+void FrontEnd::read_over_network(const CacheTierSpec& tier, double tokens, std::uint32_t request) {
+  SharedNetwork::Move move;
+  move.use = NetworkUse::cache;
+  move.source = tier.name == "dram" || !network_->has_storage() ? SharedNetwork::Source::hosts
+                                                                : SharedNetwork::Source::storage;
+  move.bytes = tokens * own_.kv_bytes_per_token;
+  move.most_bytes_per_s = tier.bytes_per_s;
+  move.latency_s = tier.latency_s;
+  move.spread = request;
+  reads_.push_back(move);
 }
 
 // --- one request --------------------------------------------------------------------------------
@@ -357,6 +386,16 @@ void FrontEnd::dispatch(Context& context, const RequestMessage& message, Duratio
   const std::int64_t now_ps = context.now().ps();
   const std::uint32_t replica = fleet_.route(
       Fleet::Stage::entry, {message.request, held_tokens(message, false), message.session, now_ps});
+  if (!reads_.empty()) {
+    const std::uint32_t ticket = begin_moving(message, replica);
+    moving_[ticket].after = read;
+    moving_[ticket].left = static_cast<std::uint32_t>(reads_.size());
+    for (SharedNetwork::Move& read_move : reads_) {
+      read_move.to = replica;
+      move(context, read_move, ticket);
+    }
+    return;
+  }
   const std::int64_t ahead_ps = std::max<std::int64_t>(0, message.arrival_ps - now_ps);
   send(context, replica, Duration::picoseconds(ahead_ps) + own_.request_delay + read, message);
 }
@@ -374,8 +413,94 @@ void FrontEnd::hand_on(Context& context, std::uint32_t from, RequestMessage mess
   counts_.transferred_bytes += message.input * own_.kv_bytes_per_token;
   const auto& way = cluster_.transfer;
   message.cached = message.input;
+  if (network_) {
+    SharedNetwork::Move hand_over;
+    hand_over.from = from;
+    hand_over.to = replica;
+    hand_over.bytes = message.input * own_.kv_bytes_per_token;
+    hand_over.most_bytes_per_s = way.bytes_per_s;
+    hand_over.latency_s = way.latency_s;
+    hand_over.spread = message.request;
+    return move(context, hand_over, begin_moving(message, replica));
+  }
   send(context, replica, own_.request_delay + moved(message.input, way.bytes_per_s, way.latency_s),
        message);
+}
+
+// --- the shared network -------------------------------------------------------------------------
+
+std::uint32_t FrontEnd::begin_moving(const RequestMessage& message, std::uint32_t replica) {
+  std::uint32_t ticket = static_cast<std::uint32_t>(moving_.size());
+  if (free_moving_.empty()) {
+    moving_.emplace_back();
+  } else {
+    ticket = free_moving_.back();
+    free_moving_.pop_back();
+    moving_[ticket] = {};
+  }
+  moving_[ticket].message = message;
+  moving_[ticket].replica = replica;
+  moving_[ticket].left = 1;
+  return ticket;
+}
+
+void FrontEnd::move(Context& context, const SharedNetwork::Move& move, std::uint32_t ticket) {
+  moving_[ticket].began_ps = context.now().ps();
+  network_->start(move, context.now(), ticket);
+  watch_network(context);
+}
+
+// One event for whatever is next; an earlier one makes the later one find nothing to do.
+void FrontEnd::watch_network(Context& context) {
+  const Time next = network_->next_event();
+  if (next == Time::never()) return;
+  const std::int64_t now_ps = context.now().ps(), next_ps = std::max(next.ps(), now_ps);
+  if (network_due_ps_ > now_ps && network_due_ps_ <= next_ps) return;
+  network_due_ps_ = next_ps;
+  context.schedule(Duration::picoseconds(next_ps - now_ps), kMoved);
+}
+
+void FrontEnd::moved_on(Context& context, std::uint32_t ticket) {
+  if (--moving_[ticket].left > 0) return;
+  const Moving done = moving_[ticket];
+  free_moving_.push_back(ticket);
+  const std::int64_t now_ps = context.now().ps();
+  if (done.service) {
+    const ServiceMessage& ready = *done.service;
+    changed_ps_[ready.pool] = now_ps;
+    return fleet_.want(ready.pool, static_cast<std::uint32_t>(ready.replicas), now_ps);
+  }
+  const std::int64_t spent_ps = now_ps - done.began_ps;
+  const Duration rest =
+      Duration::picoseconds(std::max<std::int64_t>(0, done.after.ps() - spent_ps));
+  send(context, done.replica, own_.request_delay + rest, done.message);
+}
+
+// Replicas that have started read their weights; they are in service once all have.
+void FrontEnd::load_weights(Context& context, const ServiceMessage& wanted) {
+  const std::uint32_t there = fleet_.wanted(wanted.pool);
+  const auto target = static_cast<std::uint32_t>(wanted.replicas);
+  if (target <= there) return fleet_.want(wanted.pool, target, context.now().ps());
+  const std::uint32_t ticket = begin_moving({}, 0);
+  moving_[ticket].service = wanted;
+  moving_[ticket].left = target - there;
+  changed_ps_[wanted.pool] = INT64_MAX;  // no change of size before they are there
+  for (std::uint32_t i = there; i < target; ++i) {
+    SharedNetwork::Move load;
+    load.use = NetworkUse::weights;
+    load.source = SharedNetwork::Source::storage;
+    load.to = fleet_.first_of(wanted.pool) + i;
+    load.bytes = own_.weight_bytes[wanted.pool];
+    load.spread = i;
+    move(context, load, ticket);
+  }
+}
+
+std::optional<NetworkResult> FrontEnd::network() const {
+  if (!network_) return std::nullopt;
+  // Run elsewhere, this copy's own network is untouched: what was restored counts.
+  NetworkResult here = network_->result();
+  return here.end_s > 0.0 ? here : network_result_;
 }
 
 // From the start, KV and all; what the client has seen of the answer stays seen.
@@ -426,7 +551,8 @@ void FrontEnd::scale(Context& context, std::uint32_t pool) {
       std::ceil(static_cast<double>(fleet_.open_in(pool)) / spec.requests_per_replica);
   const auto target = static_cast<std::uint32_t>(std::clamp(
       wanted, static_cast<double>(spec.least), static_cast<double>(fleet_.pools()[pool].replicas)));
-  const bool rested = now_ps - changed_ps_[pool] >= spec.cool_down.ps();
+  const bool rested =
+      changed_ps_[pool] <= now_ps && now_ps - changed_ps_[pool] >= spec.cool_down.ps();
   if (target > fleet_.wanted(pool) && changed_ps_[pool] <= now_ps) {
     context.schedule(spec.start_delay, kStarted,
                      Payload(ServiceMessage{pool, static_cast<std::int32_t>(target)}),
@@ -448,7 +574,9 @@ std::vector<double> FrontEnd::wanted_seconds(std::int64_t end_ps) const {
 
 void FrontEnd::save(std::vector<std::byte>& out) const {
   Writer writer(out);
-  const_cast<FrontEnd*>(this)->fields(writer);  // writing changes nothing
+  auto* self = const_cast<FrontEnd*>(this);  // writing changes nothing
+  if (auto used = network()) self->network_result_ = std::move(*used);
+  self->fields(writer);
 }
 
 void FrontEnd::restore(std::span<const std::byte> in) {

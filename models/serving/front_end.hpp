@@ -11,6 +11,7 @@
 #include "models/serving/fleet.hpp"
 #include "models/serving/messages.hpp"
 #include "models/serving/result.hpp"
+#include "models/serving/shared_network.hpp"
 #include "sim/engine/process.hpp"
 
 namespace foretoken::models::serving {
@@ -40,6 +41,12 @@ struct FrontEndSpec {
   std::int32_t cache_block_tokens = 1;
   bool keep_requests = true;
   std::vector<Outage> storage_outages, router_outages;
+  // With a shared network: it, where replicas are, messages of a GPU for one request's KV, bytes of
+  // weights of one replica of each pool.
+  std::optional<SharedFabric> network;
+  std::vector<ReplicaPlace> places;
+  double kv_messages = 1.0;
+  std::vector<double> weight_bytes;
 };
 
 class FrontEnd final : public sim::engine::Process {
@@ -67,10 +74,15 @@ class FrontEnd final : public sim::engine::Process {
     std::int64_t first_ps = 0, last_ps = 0;
   };
   [[nodiscard]] const std::vector<RemoteAnswer>& remote() const { return remote_; }
+  // Nothing where there is no shared network.
+  [[nodiscard]] std::optional<NetworkResult> network() const;
+  [[nodiscard]] std::shared_ptr<const collective::Fabric> fabric() const {
+    return own_.network ? own_.network->fabric : nullptr;
+  }
 
   template <class A>
   void fields(A& archive) {
-    archive(issued_, counts_, remote_, fleet_);
+    archive(issued_, counts_, remote_, fleet_, network_result_);
   }
 
  private:
@@ -91,6 +103,20 @@ class FrontEnd final : public sim::engine::Process {
   void ended(sim::engine::Context& context, std::uint32_t request, sim::core::Duration after);
   void send(sim::engine::Context& context, std::uint32_t replica, sim::core::Duration delay,
             const RequestMessage& message);
+  // On the shared network.
+  struct Moving {
+    RequestMessage message;
+    std::uint32_t replica = 0;
+    std::uint32_t left = 0;     // moves that must end first
+    sim::core::Duration after;  // what else it takes meanwhile
+    std::int64_t began_ps = 0;
+    std::optional<ServiceMessage> service;  // replicas that start, instead of a request
+  };
+  std::uint32_t begin_moving(const RequestMessage& message, std::uint32_t replica);
+  void move(sim::engine::Context& context, const SharedNetwork::Move& move, std::uint32_t ticket);
+  void moved_on(sim::engine::Context& context, std::uint32_t ticket);
+  void watch_network(sim::engine::Context& context);
+  void load_weights(sim::engine::Context& context, const ServiceMessage& wanted);
   void scale(sim::engine::Context& context, std::uint32_t pool);
   void start_pools(sim::engine::Context& context);
   void start_outages(sim::engine::Context& context);
@@ -101,7 +127,8 @@ class FrontEnd final : public sim::engine::Process {
   [[nodiscard]] bool ahead_of_time() const;
   [[nodiscard]] bool answers() const;
   [[nodiscard]] std::int32_t block_tokens() const;
-  // Looks the prompt up in the cache; returns the time to read what is there.
+  void read_over_network(const CacheTierSpec& tier, double tokens, std::uint32_t request);
+  // Looks the prompt up in the cache; returns the time to read what is there, reads_ aside.
   sim::core::Duration look_up(const TraceRequest& request, RequestMessage& message);
 
   WorkloadSpec workload_;
@@ -126,6 +153,12 @@ class FrontEnd final : public sim::engine::Process {
   std::vector<IssuedRequest> issued_;
   FrontEndCounts counts_;
   std::vector<RemoteAnswer> remote_;
+  std::unique_ptr<SharedNetwork> network_;
+  NetworkResult network_result_;
+  std::vector<Moving> moving_;
+  std::vector<std::uint32_t> free_moving_;
+  std::vector<SharedNetwork::Move> reads_;  // of the request at hand
+  std::int64_t network_due_ps_ = -1;        // of the last event that was scheduled for it
 };
 
 }  // namespace foretoken::models::serving

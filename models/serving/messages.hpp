@@ -26,6 +26,7 @@ enum MessageKind : std::uint32_t {
   kStarted,      // front end to itself: ServiceMessage; replicas that were started are ready
   kHealth,       // front end to itself: HealthMessage; a failure or repair becomes known
   kOutage,       // front end to itself: OutageMessage; storage or the router goes or comes back
+  kMoved,        // front end to itself: something on the shared network is due
 };
 
 struct RequestMessage {

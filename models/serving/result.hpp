@@ -1,12 +1,15 @@
 #pragma once
 // What a serving run returns. Plain data; analysis turns it into files and text.
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "models/serving/cluster.hpp"
 #include "models/serving/request_watch.hpp"
+#include "models/serving/shared_network.hpp"
 #include "models/serving/sketches.hpp"
 #include "sim/core/provenance.hpp"
 #include "sim/engine/simulation.hpp"
@@ -95,6 +98,8 @@ struct ServingResult {
   std::int64_t timed_out = 0, failed = 0, retries = 0;
   std::vector<PoolResult> pools;  // in the order of the scenario
   RemoteResult remote;
+  std::optional<NetworkResult> network;  // what the shared fabric carried, where there is one
+  std::shared_ptr<const collective::Fabric> fabric;
   Sketches sketches;  // latencies of requests that were not kept
   std::vector<std::pair<RequestReason, std::int64_t>> reasons;  // of those that did not complete
   std::int64_t total_steps = 0, preemptions = 0;

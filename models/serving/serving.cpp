@@ -141,13 +141,36 @@ std::vector<PoolPlan> plans_of(const ServingSpec& spec) {
   return plans;
 }
 
+// Builds the fabric of all pools and says where their replicas are on it.
+void place_on_network(const ServingSpec& spec, const std::vector<PoolModel>& models,
+                      FrontEndSpec& own) {
+  std::vector<PoolPlace> places;
+  int nodes = 0;
+  for (const DeploymentSpec* d : pools_of(spec)) {
+    if (d->node.name != spec.deployment.node.name)
+      throw sim::core::InputError("one network joins nodes of one kind; the pools stand on " +
+                                  spec.deployment.node.name + " and " + d->node.name);
+    places.push_back(
+        {d->replicas, d->layout.gpus(), d->layout.gpus() / d->layout.data_attention, d->nodes});
+    nodes += d->nodes;
+  }
+  constexpr double kBins = 200.0, kShortestBin = 0.01;
+  own.network = SharedFabric{
+      std::make_shared<const collective::Fabric>(build_fabric(
+          collective::server_of(spec.deployment.node), nodes, spec.cluster.network->shape)),
+      spec.cluster.network->flows, std::max(kShortestBin, expected_seconds(spec.workload) / kBins)};
+  own.places = place_replicas(*own.network->fabric, places);
+  own.kv_messages = spec.deployment.model.layers;
+  for (std::size_t p = 0; p < places.size(); ++p)
+    own.weight_bytes.push_back(models[p].memory.weights * places[p].gpus);
+}
+
 // One partition for the front end and one for each replica. Replicas report back only if clients
 // or router wait for it; without that they run as far ahead as their arrivals are known.
 System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
   System system;
-  const Hops hops = hops_of(spec.deployment.engine);
+  Hops hops = hops_of(spec.deployment.engine);
   FrontEndSpec own;
-  own.request_delay = hops.request;
   own.kv_bytes_per_token = kv_bytes_per_token(spec.deployment);
   own.cache_block_tokens = spec.deployment.engine.kv_block_tokens;
   own.keep_requests = spec.record_requests;
@@ -155,6 +178,14 @@ System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
   const FaultSpec& faults = spec.cluster.faults;
   own.storage_outages = outages_of(faults, FaultKind::storage, horizon_ps, spec.seed);
   own.router_outages = outages_of(faults, FaultKind::router, horizon_ps, spec.seed);
+  if (spec.cluster.network) {
+    place_on_network(spec, models, own);
+    // No message between servers is faster than the fabric: what partitions may look ahead.
+    const Duration least = own.network->fabric->topology.lookahead_between_servers();
+    hops.request = std::max(hops.request, least);
+    hops.response = std::max(hops.response, least);
+  }
+  own.request_delay = hops.request;
   const auto plans = plans_of(spec);
   auto front_end = std::make_unique<FrontEnd>(spec, own, plans);
   system.front_end = front_end.get();

@@ -42,9 +42,10 @@ Fabric built(const YamlNode& block, const Build& build) {
   }
 }
 
-NetworkShape read_network(const YamlNode& block) {
+}  // namespace
+
+NetworkShape read_network_shape(const YamlNode& node, double efficiency) {
   NetworkShape network;
-  const YamlNode node = block.child("network");
   if (!node.exists()) return network;
   network.kind =
       node.required_choice<NetworkKind>("kind", {{"single_switch", NetworkKind::single_switch},
@@ -62,7 +63,7 @@ NetworkShape read_network(const YamlNode& block) {
     network.bandwidth = *rate;
   }
   network.hop_latency = node.value_or<Duration>("hop_latency", network.hop_latency);
-  network.efficiency = node.value_or<Ratio>("efficiency", Ratio{1.0}, {0.01, 1.0}).value;
+  network.efficiency = node.value_or<Ratio>("efficiency", Ratio{efficiency}, {0.01, 1.0}).value;
   network.half_bytes =
       node.value_or<sim::core::Bytes>("half_rate_message", sim::core::Bytes(0)).value();
   network.roce = node.value_or<bool>("roce", false);
@@ -81,12 +82,25 @@ NetworkShape read_network(const YamlNode& block) {
   return network;
 }
 
+namespace {
+
 Fabric from_card(const YamlNode& block, const LoadContext& context) {
   const auto name = block.required<std::string>("node");
   const int nodes = block.value_or<int>("nodes", 1, {1, kMostServers});
-  const NetworkShape network = read_network(block);
   auto card = load_card(block.any_child("node"), name, context, load_node);
-  if (!card) return {};
+  if (!card) {
+    (void)read_network_shape(block.child("network"), 1.0);
+    return {};
+  }
+  if (const auto nic = block.optional<std::string>("nic"))
+    if (const auto port = load_card(block.any_child("nic"), *nic, context, load_nic)) {
+      card->spec.nic_bandwidth = port->spec.bandwidth;
+      card->spec.nic_efficiency = port->spec.efficiency;
+      card->spec.nic_latency_s = port->spec.latency_s;
+      if (card->spec.nics == 0) card->spec.nics = 1;
+    }
+  const NetworkShape network =
+      read_network_shape(block.child("network"), card->spec.nic_efficiency);
   if (const auto rate = block.optional<BytesPerSecond>("nic_bandwidth")) {
     check_network_rate(block.any_child("nic_bandwidth"), *rate);
     card->spec.nic_bandwidth = *rate;

@@ -9,6 +9,9 @@ namespace foretoken::scenarios::loader {
 // Notes every problem at its place; an empty fabric comes back if there is any.
 models::collective::Fabric read_fabric(const YamlNode& block, const LoadContext& context);
 
+// A `network:` block: how servers are joined. `efficiency`: of their NICs, where it says none.
+models::collective::NetworkShape read_network_shape(const YamlNode& network, double efficiency);
+
 // `failures:` of the block: links and nodes that degrade or fail, at once or later. What is so from
 // the beginning is set in the fabric.
 std::vector<models::collective::HealthChange> read_failures(const YamlNode& block,

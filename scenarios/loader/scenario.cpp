@@ -114,7 +114,7 @@ Scenario read_scenario(YamlFile yaml, const std::filesystem::path& file, const C
   serving.deployment = read_deployment(root, context);
   scenario.calibration = read_own_calibration(root, context, serving.deployment.node.gpu);
   read_pools(root, context, serving);
-  read_cluster(root, serving.cluster);
+  read_cluster(root, serving.deployment.node, serving.cluster);
   serving.workload = read_workload(root, context);
   scenario.slo = read_slo(root);
   scenario.published = read_published(root);
@@ -125,6 +125,7 @@ Scenario read_scenario(YamlFile yaml, const std::filesystem::path& file, const C
   yaml.check_keys();  // a slip in a key is the cause, what it leads to is not worth a message
   check_deployment(root, context, serving.deployment);
   check_pools(root, serving);
+  check_network(root, serving);
   check_workload(root, serving.workload, serving.deployment.model);
   yaml.finish();
   scenario.warnings = yaml.warnings();

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "models/serving/pools.hpp"
+#include "scenarios/loader/fabric_block.hpp"
 #include "scenarios/loader/quantity.hpp"
 #include "scenarios/loader/scenario_parts.hpp"
 
@@ -170,16 +171,28 @@ void read_service(const YamlNode& node, DeploymentSpec& pool) {
   read_autoscale(node, pool);
 }
 
-void read_cluster(const YamlNode& root, ClusterSpec& cluster) {
+void read_cluster(const YamlNode& root, const models::hardware::NodeSpec& nodes,
+                  ClusterSpec& cluster) {
   const YamlNode deployment = root.child("deployment");
   if (deployment.has("kv_transfer")) {
     const YamlNode node = deployment.required_child("kv_transfer");
-    cluster.transfer.bytes_per_s = node.required<BytesPerSecond>("bandwidth", kPositive).value();
+    // Over a network of its own description it is a limit, if there is one.
+    cluster.transfer.bytes_per_s =
+        root.has("network")
+            ? node.value_or<BytesPerSecond>("bandwidth", BytesPerSecond(0), kPositive).value()
+            : node.required<BytesPerSecond>("bandwidth", kPositive).value();
     cluster.transfer.latency_s = node.value_or<Seconds>("latency", Seconds{0.0}).value;
   }
   if (deployment.has("context_cache")) {
     const YamlNode node = deployment.required_child("context_cache");
     read_cache(node, cluster);
+  }
+  if (root.has("network")) {
+    const YamlNode network = root.required_child("network");
+    auto& spec = cluster.network.emplace();
+    spec.shape = read_network_shape(network, nodes.nic_efficiency);
+    spec.flows = network.optional_choice<bool>("mode", {{"flows", true}, {"analytic", false}})
+                     .value_or(true);
   }
   const YamlNode node = root.child("cluster");
   read_rules(node, cluster.rules);
@@ -213,6 +226,33 @@ void read_pools(const YamlNode& root, const LoadContext& context, ServingSpec& s
         "the pools need {} nodes (prefill {}, decode {}), but there are {}: set nodes: {}", needed,
         serving.deployment.nodes, serving.pools.back().nodes, common.nodes, needed));
   serving.deployment.nodes = std::max(1, common.nodes - serving.pools.back().nodes);
+}
+
+void check_network(const YamlNode& root, const ServingSpec& serving) {
+  if (!serving.cluster.network || !root.has("network")) return;
+  const YamlNode network = root.child("network");
+  const DeploymentSpec& first = serving.deployment;
+  int nodes = first.nodes;
+  bool moves = !serving.pools.empty() || serving.cluster.cached_input > 0 ||
+               !serving.cluster.cache_tiers.empty();
+  moves = moves || (first.autoscale.requests_per_replica > 0 &&
+                    serving.cluster.network->shape.storage_nodes > 0);
+  for (const DeploymentSpec& pool : serving.pools) {
+    nodes += pool.nodes;
+    if (pool.node.name != first.node.name)
+      network.error(fmt::format("one network joins nodes of one kind; the pools stand on {} and {}",
+                                first.node.name, pool.node.name));
+  }
+  if (!moves)
+    network.warning(
+        "nothing goes over this network: it carries KV between prefill and decode pools, context "
+        "caches, and weights of autoscaled replicas from storage_nodes");
+  try {
+    (void)build_fabric(models::collective::server_of(first.node), nodes,
+                       serving.cluster.network->shape);
+  } catch (const sim::core::InputError& error) {
+    for (const auto& problem : error.diagnostics()) network.error(problem.message);
+  }
 }
 
 void check_pools(const YamlNode& root, const ServingSpec& serving) {

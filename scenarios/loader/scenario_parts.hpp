@@ -83,7 +83,9 @@ void read_service(const YamlNode& node, models::serving::DeploymentSpec& pool);
 // The pools of a deployment that does prompts and decodes apart, if it does.
 void read_pools(const YamlNode& root, const LoadContext& context,
                 models::serving::ServingSpec& serving);
-void read_cluster(const YamlNode& root, models::serving::ClusterSpec& cluster);
+void read_cluster(const YamlNode& root, const models::hardware::NodeSpec& nodes,
+                  models::serving::ClusterSpec& cluster);
+void check_network(const YamlNode& root, const models::serving::ServingSpec& serving);
 void check_pools(const YamlNode& root, const models::serving::ServingSpec& serving);
 // Rules between the blocks: layout against model, GPUs against nodes.
 void check_deployment(const YamlNode& root, const LoadContext& context,

@@ -6,6 +6,7 @@
 
 #include "scenarios/loader/quantity.hpp"
 #include "scenarios/loader/scenario_parts.hpp"
+#include "scenarios/loader/traffic_scenario.hpp"
 
 namespace foretoken::scenarios::loader {
 namespace {
@@ -256,8 +257,7 @@ Json deployment() {
                  {"kv_transfer",
                   map_of("of a prompt's KV from the prefill to the decode pool",
                          {{"bandwidth", quantity(Dimension::bytes_per_second, "of one request")},
-                          {"latency", quantity(Dimension::seconds, "of one request")}},
-                         {"bandwidth"})},
+                          {"latency", quantity(Dimension::seconds, "of one request")}})},
                  {"context_cache",
                   map_of("KV of prompts seen before: a share of each, or tiers to look it up in",
                          {{"hit", ratio("share of every prompt that is there")},
@@ -439,6 +439,7 @@ std::string json_schema() {
        {"cost", cost()},
        {"power", power()},
        {"cluster", cluster()},
+       {"network", Json::parse(network_json_schema())},
        {"records", one_of("requests that are kept one by one", {{"all", ""}, {"none", ""}})},
        {"seed", integer("of every random stream", 0)}},
       {"foretoken", "model", "engine", "hardware", "workload"});

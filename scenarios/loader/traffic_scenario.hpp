@@ -19,6 +19,10 @@ struct TrafficScenario {
   std::map<std::string, std::string> input_hashes;
 };
 
+std::string traffic_json_schema();
+// Of the `network:` block of a deployment.
+std::string network_json_schema();
+
 // Whether the file has a `traffic:` block at its top level (no problem if it cannot be read:
 // loading will say so).
 bool is_traffic_scenario(const std::filesystem::path& file);

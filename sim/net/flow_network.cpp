@@ -157,13 +157,14 @@ void FlowNetwork::refresh(Time now) {
 
 Time FlowNetwork::next_completion() {
   refresh(changed_at_);
+  find_next();
   return heap_.empty() ? Time::never() : heap_.front().at;
 }
 
 std::span<const FlowNetwork::Completion> FlowNetwork::complete(Time now) {
   refresh(now);
   completions_.clear();
-  while (!heap_.empty() && heap_.front().at <= now) {
+  for (find_next(); !heap_.empty() && heap_.front().at <= now; find_next()) {
     const std::uint32_t flow = heap_.front().flow;
     Transfer& transfer = transfers_[flow];
     if (watcher_ != nullptr) {
@@ -206,14 +207,21 @@ bool FlowNetwork::before(const Due& a, const Due& b) const {
   return a.at != b.at ? a.at < b.at : transfers_[a.flow].tag < transfers_[b.flow].tag;
 }
 
+// A flow that ends later keeps its place until it comes to the front: most change again before.
 void FlowNetwork::set_due(std::uint32_t flow, Time due) {
-  const std::uint32_t at = transfers_[flow].heap_at;
-  const Time old = heap_[at].at;
-  heap_[at].at = due;
-  if (due < old)
-    sift_up(at);
-  else
-    sift_down(at);
+  Transfer& transfer = transfers_[flow];
+  transfer.due = due;
+  if (due >= heap_[transfer.heap_at].at) return;
+  heap_[transfer.heap_at].at = due;
+  sift_up(transfer.heap_at);
+}
+
+// Brings the flow that ends first to the front.
+void FlowNetwork::find_next() {
+  while (!heap_.empty() && heap_.front().at != transfers_[heap_.front().flow].due) {
+    heap_.front().at = transfers_[heap_.front().flow].due;
+    sift_down(0);
+  }
 }
 
 void FlowNetwork::sift_up(std::uint32_t at) {

@@ -85,12 +85,13 @@ class FlowNetwork {
     double remaining = 0.0;  // bytes at `since`, of one strand
     double unbooked = 0.0;   // bytes moved that carried_ does not know yet
     Time since;
+    Time due = Time::never();  // completion at the present rate
     double rate = 0.0;
     LinkId bottleneck;
     std::uint64_t tag = 0;
     std::uint32_t heap_at = UINT32_MAX;
   };
-  struct Due {  // heap entry: completion at the present rate
+  struct Due {  // heap entry: completion at the present rate, or earlier if that has been put off
     Time at;
     std::uint32_t flow;
   };
@@ -99,6 +100,7 @@ class FlowNetwork {
   [[nodiscard]] LinkId standing_for(LinkId link) const;
   void tell_change(std::uint32_t flow, double after);
   void set_due(std::uint32_t flow, Time due);
+  void find_next();
   void book(std::uint32_t flow);
   void sift_up(std::uint32_t at);
   void sift_down(std::uint32_t at);

@@ -68,9 +68,16 @@ void Traffic::push(Event event) {
 
 JobId Traffic::submit(Job job, Time at) {
   SIM_ASSERT(at >= now_, "a job starts now or later");
-  const auto id = static_cast<std::uint32_t>(jobs_.size());
-  jobs_.emplace_back();
-  jobs_.back().job = std::move(job);
+  std::uint32_t id;
+  if (free_jobs_.empty()) {
+    id = static_cast<std::uint32_t>(jobs_.size());
+    jobs_.emplace_back();
+  } else {
+    id = free_jobs_.back();
+    free_jobs_.pop_back();
+    jobs_[id] = Running{};
+  }
+  jobs_[id].job = std::move(job);
   ++open_jobs_;
   begin_stage(id, at);
   return JobId{id};
@@ -227,6 +234,8 @@ void Traffic::complete(Time now) {
 }
 
 std::span<const Traffic::Finished> Traffic::advance(Time now) {
+  for (const Finished& known : reported_) free_jobs_.push_back(known.job.value);
+  reported_.clear();
   for (;;) {
     const Time at = next_event();
     if (at > now || at == Time::never()) break;
@@ -251,7 +260,6 @@ std::span<const Traffic::Finished> Traffic::advance(Time now) {
       }
     }
   }
-  reported_.clear();
   reported_.swap(finished_);  // jobs without stages ended as they were submitted
   return reported_;
 }

@@ -81,7 +81,8 @@ class Traffic {
 
   // When something happens next; Time::never() if nothing is left.
   [[nodiscard]] Time next_event();
-  // Everything due at or before `now`, in order of time. What ended, in the order that it did.
+  // Everything due at or before `now`, in order of time. What ended, in the order that it did; its
+  // numbers are given to new jobs after the next call.
   struct Finished {
     JobId job;
     Time at;
@@ -147,6 +148,7 @@ class Traffic {
   FlowNetwork net_;
   std::vector<double> load_;  // by link, for adaptive routes: bytes given to it so far
   std::vector<Running> jobs_;
+  std::vector<std::uint32_t> free_jobs_;
   std::vector<Flying> flying_;
   std::vector<std::uint32_t> free_flying_;
   std::vector<Event> events_;  // binary heap, earliest first

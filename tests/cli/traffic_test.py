@@ -45,6 +45,42 @@ class TrafficTest(CliTest):
         self.assertIn("experts", answer.out)
         self.expect(self.run_it("check", SHARED), 0)
 
+    def test_explain_says_who_waited_for_whom(self):
+        self.expect(self.run_it("run", SHARED, "--out", "r"), 0)
+        story = self.run_it("explain", "r", "traffic=experts")
+        self.expect(story, 0)
+        self.assertRegex(story.out, r"lost [0-9.]+ ms to kv")
+        self.expect(self.run_it("explain", "r", "traffic=export"), 3, "there are: experts, kv")
+        self.expect(self.run_it("explain", "r"), 2, "traffic=NAME")
+
+    def test_schema_knows_the_keys(self):
+        schema = self.run_it("schema", "--traffic").json()
+        self.assertIn("topology_matrix", schema["properties"]["fabric"]["properties"])
+        self.assertIn("expert_exchange", schema["properties"]["traffic"]["items"]["properties"]["operation"]["enum"])
+
+    def test_a_deployment_on_one_fabric(self):
+        one = HOME / "scenarios" / "network" / "disaggregated-one-fabric.yaml"
+        answers = {}
+        for mode in ("flows", "analytic"):
+            answer = self.run_it("run", one, "--set", f"network.mode={mode}", "--set", "workload.requests=60",
+                                 "--out", mode, "--json")
+            self.expect(answer, 0)
+            answers[mode] = answer.json()["network"]
+            self.assertEqual(answers[mode]["mode"], mode)
+            self.assertEqual(answers[mode]["not_over"], 0)
+        moves = answers["flows"]["uses"]["kv_transfer"]
+        self.assertEqual(moves["moves"], 60)
+        self.assertGreaterEqual(moves["mean_ms"], moves["alone_ms"] * 0.999)
+        self.assertAlmostEqual(answers["analytic"]["uses"]["kv_transfer"]["slowdown"], 1.0, places=3)
+        with h5py.File(self.folder / "flows" / "run.h5") as tables:
+            network = tables["network"]
+            self.assertEqual(len(network["utilisation"]), network.attrs["bins"] * len(network["link_from"]))
+            self.assertLessEqual(max(network["utilisation"][:]), 1.001)
+            # What left the prefill nodes is what was handed over, by its share of the NIC's rate.
+            into = sum(b for b, to in zip(network["link_bytes_kv_transfer"][:], network["link_to"].asstr()[:])
+                       if to.startswith("node3.nic"))
+            self.assertAlmostEqual(into * 0.89 / moves["bytes"], 1.0, places=2)
+
     def test_bad_fabric(self):
         for old, new, words in (("nodes: 0-3}\n    tokens", "nodes: 0-9}\n    tokens", "layout larger than the fabric"),
                                 ("nodes: 8", "nodes: 8\n  nic_bandwidth: 400GB/s", "then write 400Gb/s"),

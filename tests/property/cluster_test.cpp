@@ -35,6 +35,16 @@ ServingSpec random_cluster() {
   d.router = std::string(
       router_policies()[*rc::gen::inRange<std::size_t>(0, router_policies().size())].name);
   d.router_load_age = tenths(0, 3);
+  if (*rc::gen::inRange(0, 3) == 0) {
+    d.model.layers = 1;
+    d.model.attention = {.heads = 1, .kv_heads = 1, .head_dim = 1, .mla = {}, .sparse = {}};
+    d.node.nics = 8;
+    d.node.nic_bandwidth = foretoken::models::hardware::BytesPerSecond(1e3);
+    auto& network = spec.cluster.network.emplace();
+    network.flows = *rc::gen::arbitrary<bool>();
+    network.shape.kind = foretoken::models::collective::NetworkKind::single_switch;
+    network.shape.storage_nodes = *rc::gen::inRange(0, 2);
+  }
   if (*rc::gen::arbitrary<bool>()) {
     d.role = PoolRole::prefill;
     spec.pools.push_back(d);

@@ -90,10 +90,15 @@ struct StepDone {
 };
 using StepFigure = double (*)(const StepDone&);
 
-StepDone do_step(const DeploymentSpec& d, const StepCase& step, Workshop& workshop) {
+StepDone do_step(DeploymentSpec d, const StepCase& step, Workshop& workshop) {
+  // Tables of step times reach as far as the batch limits.
+  const std::int64_t ranks = d.layout.data_attention;
+  const std::int64_t tokens = (step.prompts * step.prompt_tokens + step.sequences) * ranks;
+  d.batching.max_sequences =
+      std::max(d.batching.max_sequences, static_cast<int>((step.sequences + step.prompts) * ranks));
+  d.batching.max_tokens = std::max(d.batching.max_tokens, static_cast<int>(tokens));
   (void)serving::account_memory(d, std::max<std::int64_t>(step.context, step.prompt_tokens));
   const serving::StepModel model(d, workshop.calibration_of(d.node.gpu.tables));
-  const std::int64_t ranks = d.layout.data_attention;
   const std::vector<llm::Chunk> chunks(static_cast<std::size_t>(step.prompts * ranks),
                                        {step.prompt_tokens, step.cached});
   serving::StepInput input;
@@ -103,7 +108,7 @@ StepDone do_step(const DeploymentSpec& d, const StepCase& step, Workshop& worksh
   input.logits = static_cast<std::int32_t>((step.prompts + step.sequences) * ranks);
   StepDone done;
   done.cost = model.cost(input);
-  done.tokens = static_cast<double>((step.prompts * step.prompt_tokens + step.sequences) * ranks);
+  done.tokens = static_cast<double>(tokens);
   done.gpus = d.layout.gpus();
   const double all = done.cost.seconds;
   done.gpu_watts = models::power::gpu_power(

@@ -121,7 +121,10 @@ std::vector<NodeWallRow> validate_node_wall(const scenarios::loader::Catalogue& 
       served.output_tokens = std::max(1, static_cast<int>(ran->output));
       served.concurrency = std::max(1, static_cast<int>(ran->sequences));
       try {
-        const auto d = reader.scenario(served).deployment;
+        auto d = reader.scenario(served).deployment;
+        d.batching.max_sequences = std::max(d.batching.max_sequences, served.concurrency);
+        d.batching.max_tokens =
+            std::max(d.batching.max_tokens, served.concurrency + served.input_tokens);
         const models::serving::StepModel model(
             d, scenarios::loader::read_calibration(calibration, d.node.gpu.tables));
         const StepCost step = step_of(model, *ran);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <regex>
 
 #include "sim/core/error.hpp"
 #include "validation/training/csv.hpp"
@@ -53,6 +54,12 @@ PowerRow read_row(const Csv& csv, const Csv::Line& line, const PromptLengths& pr
 }
 
 }  // namespace
+
+std::string without_release(std::string model) {
+  static const std::regex kRelease("-(thinking|instruct|base|chat|[0-9]{4})(?=-|$)",
+                                   std::regex::icase);
+  return std::regex_replace(model, kRelease, "");
+}
 
 std::string PowerRow::key() const { return model + "|" + task + "|" + accelerator; }
 

@@ -26,6 +26,10 @@ struct PowerRow {
   [[nodiscard]] serving::ServedRow served() const;
 };
 
+// A model's name without what does not change its dimensions: the date of a release (-0528, -2507)
+// and what the checkpoint was tuned for (-Thinking, -Instruct).
+std::string without_release(std::string model);
+
 // Prompt lengths by task, which the measurements do not give: prompts.csv beside our own rows.
 using PromptLengths = std::map<std::string, double>;
 PromptLengths read_prompt_lengths(const std::filesystem::path& file);

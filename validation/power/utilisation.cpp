@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "models/serving/step_model.hpp"
 #include "scenarios/loader/calibration_file.hpp"
@@ -46,6 +47,25 @@ Activity activity_over(const StepCost& step, double seconds) {
   return {share(step.tensor_s), share(step.memory_s), share(step.link_s)};
 }
 
+// Files say h100 where cards say h100-sxm, and name releases of one architecture apart.
+models::serving::ServingSpec scenario_of(const serving::RowReader& rows,
+                                         const serving::ServedRow& row) {
+  std::optional<sim::core::InputError> first;
+  for (const std::string& gpu : {row.gpu, row.gpu + "-sxm"}) {
+    for (const std::string& model : {row.model, without_release(row.model)}) {
+      serving::ServedRow tried = row;
+      tried.gpu = gpu;
+      tried.model = model;
+      try {
+        return rows.scenario(tried);
+      } catch (const sim::core::InputError& error) {
+        first = error;
+      }
+    }
+  }
+  throw sim::core::InputError(*first);
+}
+
 }  // namespace
 
 UtilisationReader::UtilisationReader(const scenarios::loader::Catalogue& catalogue,
@@ -55,16 +75,14 @@ UtilisationReader::UtilisationReader(const scenarios::loader::Catalogue& catalog
 
 Utilisation UtilisationReader::of(const PowerRow& row) {
   if (!row.unusable.empty()) throw sim::core::InputError(row.unusable);
-  serving::ServedRow served = row.served();
-  models::serving::ServingSpec spec;
-  try {
-    spec = rows_.scenario(served);
-  } catch (const sim::core::InputError&) {
-    // Files say h100 where cards say h100-sxm: the server form factor.
-    served.gpu += "-sxm";
-    spec = rows_.scenario(served);
-  }
-  const auto& d = spec.deployment;
+  models::serving::ServingSpec spec = scenario_of(rows_, row.served());
+  auto& d = spec.deployment;
+  // Tables of step times reach as far as the batch limits: those that the server must have had.
+  const int sequences = std::max(1, static_cast<int>(std::lround(row.batch)));
+  d.batching.max_sequences = std::max(d.batching.max_sequences, sequences);
+  d.batching.max_tokens =
+      std::max(d.batching.max_tokens,
+               sequences + std::max(1, static_cast<int>(std::lround(row.prompt_tokens))));
   auto& tables = tables_[d.node.gpu.tables];
   if (!tables) tables = scenarios::loader::read_calibration(calibration_, d.node.gpu.tables);
   const StepCost step = steady_step(models::serving::StepModel(d, tables), row);

@@ -137,6 +137,16 @@ TEST_CASE("every key of the schema is read by the loader") {
        {"{hours: [" + hours + "]}", std::string("{ramp_to: 2, over: 1h}")})
     files.push_back(head + drawn + "  arrivals: {poisson: 1/s}\n  profile: " + profile + "\n" +
                     tail);
+  files.push_back(
+      with(head, "storage: 3fs}", "storage: 3fs, power_limit: 650W}") + drawn +
+      "  arrivals: {poisson: 1/s}\n"
+      "cost: {capex: [{of: gpu, price: 200000CNY, count: 8}], cooling_premium: 5%,\n"
+      "  depreciation: 5y, financing: {share: 50%, rate: 4%, term: 3y}, formula: full,\n"
+      "  time_of_use: [{from: 0h, to: 24h, price: 0.8CNY/kWh}], carbon_kg_per_kwh: 0.57,\n"
+      "  space: {rack_month: 8000CNY, nodes: 4}, model_updates: {price: 9CNY, per_year: 2},\n"
+      "  staff: [{role: administrator, share: 0.5, salary: 250000CNY}], api: deepseek-v3.2,\n"
+      "  cache_hit: 50%, load_by_hour: [" +
+      hours + "]}\n");
   const std::string policy = "policy: prefill_first";
   for (const char* one : {"policy: prefill_first, max_prompt_tokens: 512",
                           "policy: dynamic, timeout: 5ms, swap_space: 4GiB",
@@ -186,6 +196,18 @@ TEST_CASE("every key of the schema is read by the loader") {
            "    parallel: {tensor: 8}, replicas: 1, router: random}\n"
            "  decode: {parallel: {tensor: 8}, router: power_of_two}\n") +
       load);
+  files.push_back(
+      with(with(head, "nodes: 1,", "nodes: 2,"), "  replicas: 1\n",
+           "  replicas: 1\n  kv_transfer: {latency: 1ms}\n"
+           "  prefill: {replicas: 1}\n  decode: {replicas: 1}\n") +
+      "network: {kind: dragonfly, mode: analytic, ports: 64, oversubscription: 1, bandwidth: "
+      "400Gb/s,\n  hop_latency: 600ns, efficiency: 95%, half_rate_message: 64KiB, roce: true,\n"
+      "  roce_penalty: 5%, groups: 2, storage_nodes: 1, storage_bandwidth: 200Gb/s}\n" +
+      load);
+  files.push_back(
+      with(with(head, "nodes: 1,", "nodes: 2,"), "  replicas: 1\n",
+           "  replicas: 1\n  prefill: {replicas: 1}\n  decode: {replicas: 1}\n") +
+      "network: {kind: torus, torus: [2, 1, 1]}\n" + load);
   // A pool's keys are those of the deployment.
   const auto of_pools = [](const std::set<std::string>& paths) {
     std::set<std::string> result;
