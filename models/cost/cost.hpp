@@ -2,6 +2,7 @@
 // Money: exact decimal amounts with a currency, price cards, cost of a run.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,8 @@ struct ExchangeRate {  // CNY for one USD
   std::string source, date;
 };
 
+struct LedgerSpec;  // ledger.hpp: everything else that owning, renting or calling costs
+
 struct CostSpec {
   Currency currency = Currency::CNY;  // shown first
   ExchangeRate exchange;
@@ -37,6 +40,8 @@ struct CostSpec {
   double pue = 1.0;
   double horizon_years = 3.0;         // straight-line depreciation to zero
   double maintenance_per_year = 0.0;  // share of the purchase price
+  double carbon_kg_per_kwh = 0.0;     // of the grid; 0 = not asked for
+  std::shared_ptr<const LedgerSpec> ledger;
 };
 
 struct CostAccount {  // all in CNY and USD by the dated rate; per hour of the whole deployment
