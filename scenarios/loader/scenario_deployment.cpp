@@ -142,6 +142,15 @@ void read_hardware(const YamlNode& root, const LoadContext& context, DeploymentS
   override_bandwidth(hardware, "memory_bandwidth", gpu.name, gpu.memory_bandwidth);
   override_bandwidth(hardware, "scale_up_bandwidth", gpu.name, gpu.scale_up_bandwidth);
   override_bandwidth(hardware, "nic_bandwidth", node.name, node.nic_bandwidth);
+  if (const auto cap = hardware.optional<sim::core::Watts>("power_limit", kPositive)) {
+    if (*cap > gpu.tdp || *cap <= gpu.idle) {
+      hardware.any_child("power_limit")
+          .error(fmt::format("a cap of {:g} W on {}, which idles at {:g} W and never draws more "
+                             "than {:g} W; give one between",
+                             cap->value(), gpu.name, gpu.idle.value(), gpu.tdp.value()));
+    }
+    gpu.power_limit = *cap;
+  }
   const YamlNode power = root.child("power");
   const std::string origin = "card " + gpu.name;
   const auto share = [&](std::string_view key, double& value) {

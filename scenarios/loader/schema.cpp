@@ -79,7 +79,8 @@ Json hardware() {
                  {"scale_up_bandwidth", quantity(Dimension::bytes_per_second,
                                                  "instead of the card's, per GPU, one direction")},
                  {"nic_bandwidth", quantity(Dimension::bytes_per_second,
-                                            "instead of the card's, per NIC, one direction")}},
+                                            "instead of the card's, per NIC, one direction")},
+                 {"power_limit", quantity(Dimension::watts, "cap set on each GPU below its TDP")}},
                 {"node"});
 }
 
@@ -326,6 +327,34 @@ Json workload() {
 }
 
 Json cost() {
+  const Json part = map_of("a part",
+                           {{"of", text("gpu, server, network, storage, installation, ...")},
+                            {"price", quantity(Dimension::money, "of one")},
+                            {"count", ratio("in a node")}},
+                           {"of", "price"});
+  const Json loan = map_of("level monthly payments",
+                           {{"share", ratio("of the purchase that is borrowed")},
+                            {"rate", ratio("interest a year")},
+                            {"term", quantity(Dimension::seconds, "until it is paid back")}},
+                           {"share", "rate", "term"});
+  const Json band = map_of("hours with one price",
+                           {{"from", quantity(Dimension::seconds, "hour of the day")},
+                            {"to", quantity(Dimension::seconds, "hour of the day")},
+                            {"price", quantity(Dimension::money_per_kwh, "")}},
+                           {"from", "to", "price"});
+  const Json space = map_of("a rack in a data centre",
+                            {{"rack_month", quantity(Dimension::money, "a rack and month")},
+                             {"nodes", ratio("that a rack holds")}},
+                            {"rack_month"});
+  const Json role = map_of("a person or part of one",
+                           {{"role", text("what they do")},
+                            {"share", ratio("of a person")},
+                            {"salary", quantity(Dimension::money, "a year, all costs")}},
+                           {"role", "salary"});
+  const Json updates =
+      map_of("a new model now and then",
+             {{"price", quantity(Dimension::money, "each")}, {"per_year", ratio("how many")}},
+             {"price", "per_year"});
   return map_of("money; prices left out come from the price card",
                 {{"prices", text("price card: catalogue name or path")},
                  {"currency", one_of("shown first", {{"CNY", ""}, {"USD", ""}})},
@@ -337,7 +366,20 @@ Json cost() {
                  {"tariff", text("electricity at this tariff of the price card")},
                  {"pue", ratio("facility power over server power, at least 1")},
                  {"horizon", quantity(Dimension::seconds, "straight-line depreciation to zero")},
-                 {"maintenance", ratio("a year, as a share of the purchase price")}});
+                 {"maintenance", ratio("a year, as a share of the purchase price")},
+                 {"carbon_kg_per_kwh", ratio("of the grid, kg of CO2 a kWh")},
+                 {"formula", one_of("what counts", {{"full", ""}, {"article", ""}})},
+                 {"capex", list_of("parts of a node's price, instead of node_price", part)},
+                 {"cooling_premium", ratio("liquid cooling, a share of the purchases on top")},
+                 {"depreciation", quantity(Dimension::seconds, "to zero; else over the horizon")},
+                 {"financing", loan},
+                 {"time_of_use", list_of("electricity by hour of the day", band)},
+                 {"load_by_hour", list_of("factors on the mean power, 24 of them", ratio(""))},
+                 {"space", space},
+                 {"staff", list_of("who runs it", role)},
+                 {"model_updates", updates},
+                 {"api", text("the interface of somebody else to compare with, on the price card")},
+                 {"cache_hit", ratio("share of input tokens that the interface bills as hits")}});
 }
 
 Json power() {

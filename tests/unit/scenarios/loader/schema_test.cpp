@@ -135,6 +135,16 @@ TEST_CASE("every key of the schema is read by the loader") {
        {"{hours: [" + hours + "]}", std::string("{ramp_to: 2, over: 1h}")})
     files.push_back(head + drawn + "  arrivals: {poisson: 1/s}\n  profile: " + profile + "\n" +
                     tail);
+  files.push_back(
+      with(head, "storage: 3fs}", "storage: 3fs, power_limit: 650W}") + drawn +
+      "  arrivals: {poisson: 1/s}\n"
+      "cost: {capex: [{of: gpu, price: 200000CNY, count: 8}], cooling_premium: 5%,\n"
+      "  depreciation: 5y, financing: {share: 50%, rate: 4%, term: 3y}, formula: full,\n"
+      "  time_of_use: [{from: 0h, to: 24h, price: 0.8CNY/kWh}], carbon_kg_per_kwh: 0.57,\n"
+      "  space: {rack_month: 8000CNY, nodes: 4}, model_updates: {price: 9CNY, per_year: 2},\n"
+      "  staff: [{role: administrator, share: 0.5, salary: 250000CNY}], api: deepseek-v3.2,\n"
+      "  cache_hit: 50%, load_by_hour: [" +
+      hours + "]}\n");
   const std::string policy = "policy: prefill_first";
   for (const char* one : {"policy: dynamic, timeout: 5ms, swap_space: 4GiB",
                           "policy: shortest_job_first, length_error: 0.5",
