@@ -235,7 +235,14 @@ void account_energy(const Scenario& scenario, const ServingResult& result, Metri
   e.pue = scenario.cost.pue;
   e.window_j_gpu = result.energy.gpu_j;
   e.window_j_server = result.energy.server_j;
-  e.window_j_facility = result.energy.server_j * e.pue;
+  // Racks: the nodes' part of switches that are no node's own.
+  double rack = 0.0;
+  const auto add_rack = [&rack](const auto& pool) {
+    rack += pool.nodes * pool.node.rack_share.value();
+  };
+  add_rack(scenario.serving.deployment);
+  for (const auto& pool : scenario.serving.pools) add_rack(pool);
+  e.window_j_facility = (result.energy.server_j + rack * std::max(0.0, m.window_s)) * e.pue;
   e.mean_gpu_watts = result.energy.mean_gpu_watts;
   e.peak_gpu_watts = result.energy.peak_gpu_watts;
   if (m.window_s > 0) {

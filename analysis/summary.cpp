@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/terminal.hpp"
+#include "models/power/node_power.hpp"
 
 namespace foretoken::analysis {
 namespace {
@@ -109,7 +110,34 @@ Json kv_json(const ServingResult& r, const Metrics& m) {
           {"tokens", r.memory.kv_tokens}};
 }
 
-Json energy_json(const EnergyFigures& e) {
+// What the wall watts of a node are made of, its GPUs at their mean.
+Json node_power_json(const Scenario& scenario, const Metrics& m) {
+  const auto& node = scenario.serving.deployment.node;
+  if (!std::isfinite(m.energy.mean_gpu_watts)) return nullptr;
+  const double busy = std::isfinite(m.idle_share) ? std::clamp(1.0 - m.idle_share, 0.0, 1.0) : 1.0;
+  const auto watts =
+      models::power::node_power(node, m.energy.mean_gpu_watts, busy, scenario.cost.pue);
+  Json host = Json::object();
+  for (const auto& [name, part] : watts.host) host[name] = part;
+  return {{"gpus", watts.gpus},
+          {"host", std::move(host)},
+          {"psu_loss", watts.psu_loss},
+          {"wall", watts.wall},
+          {"with_rack", watts.rack},
+          {"facility", watts.facility},
+          {"definition",
+           "a node whose GPUs all work: GPUs at their mean, the host between idle and "
+           "load by the share of time that they are busy"}};
+}
+
+Json energy_json(const Scenario& scenario, const Metrics& m) {
+  const EnergyFigures& e = m.energy;
+  const auto requests = static_cast<double>(m.finished_in_window);
+  const auto per_request = [&](double joules) {
+    return requests > 0 ? Json(joules / requests) : Json(nullptr);
+  };
+  constexpr double kJoulesPerKwh = 3.6e6;
+  const double carbon_kg = e.window_j_facility / kJoulesPerKwh * scenario.cost.carbon_kg_per_kwh;
   return {
       {"mean_gpu_watts", number(e.mean_gpu_watts)},
       {"peak_gpu_watts", number(e.peak_gpu_watts)},
@@ -122,6 +150,12 @@ Json energy_json(const EnergyFigures& e) {
        {{"gpu", number(e.j_per_output_token_gpu)},
         {"server", number(e.j_per_output_token_server)},
         {"facility", number(e.j_per_output_token_facility)}}},
+      {"joules_per_request",
+       {{"gpu", per_request(e.window_j_gpu)},
+        {"server", per_request(e.window_j_server)},
+        {"facility", per_request(e.window_j_facility)}}},
+      {"carbon_kg", scenario.cost.carbon_kg_per_kwh > 0 ? Json(carbon_kg) : Json(nullptr)},
+      {"node_watts", node_power_json(scenario, m)},
       {"definition",
        "energy of the window / output tokens finished in it; gpu: all GPUs; "
        "server: whole nodes at the wall; facility: server * pue"}};
@@ -361,7 +395,7 @@ std::string summary_json(const Scenario& scenario, const ServingResult& result, 
                      {"output_tokens", result.remote.output_tokens},
                      {"usd", result.remote.cost_usd}};
   j["kv"] = kv_json(result, m);
-  j["energy"] = energy_json(m.energy);
+  j["energy"] = energy_json(scenario, m);
   j["cost"] = cost_json(scenario, m);
   j["slo"] = slo_json(m);
   j["figures"] = figures_json(m);

@@ -28,6 +28,7 @@ int calibrate_command(const Invocation&);
 int capacity_command(const Invocation&);
 int check_command(const Invocation&);
 int compare_command(const Invocation&);
+int cost_command(const Invocation&);
 int estimate_command(const Invocation&);
 int export_command(const Invocation&);
 int explain_command(const Invocation&);

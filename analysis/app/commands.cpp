@@ -13,6 +13,7 @@ const std::vector<Command>& commands() {
        plan_command},
       {"capacity", "predict", "the largest load a deployment serves within its SLO",
        capacity_command},
+      {"cost", "predict", "what owning, renting or calling costs, entry by entry", cost_command},
       {"sweep", "predict", "one scenario at many values, kept in one table", sweep_command},
       {"compare", "predict", "what differs between two runs, and whether it is chance",
        compare_command},
