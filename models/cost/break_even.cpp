@@ -67,6 +67,7 @@ Swing swing(const CostSpec& spec, const Service& service, const std::string& nam
     CostSpec moved = spec;
     auto more = std::make_shared<LedgerSpec>(*spec.ledger);
     Service served = service;
+    served.unit_capacity_per_day = 0.0;  // what if, not whether
     change(moved, *more, served, value);
     moved.ledger = more;
     return output_price(moved, served);

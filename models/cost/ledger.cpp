@@ -86,7 +86,7 @@ void buy(Writer& out, const CostSpec& spec, const Service& service) {
     all += paid;
     out.ledger_.purchase += to_cents(paid);
     out.add(purchase.name, paid * written_off,
-            fmt::format("{:g} x {:g} x {:g} {} x {:g} y / {:g} y", service.units, purchase.count,
+            fmt::format("{:g} x {:g} x {:.12g} {} x {:g} y / {:g} y", service.units, purchase.count,
                         purchase.price.amount, to_string(purchase.price.currency),
                         spec.horizon_years, life));
   }
@@ -141,18 +141,18 @@ void run(Writer& out, const CostSpec& spec, const Service& service) {
     const double racks = std::ceil(service.units / more.units_per_rack);
     out.add(
         "space", out.money(*more.rack_month) * racks * kMonthsPerYear * spec.horizon_years,
-        fmt::format("{:g} racks x {:g} {} a month x {:g} months", racks, more.rack_month->amount,
+        fmt::format("{:g} racks x {:.12g} {} a month x {:g} months", racks, more.rack_month->amount,
                     to_string(more.rack_month->currency), kMonthsPerYear * spec.horizon_years));
   }
   for (const Role& role : more.staff) {
     out.add("staff: " + role.name, out.money(role.salary) * role.share * spec.horizon_years,
-            fmt::format("{:g} of a person x {:g} {} a year x {:g} y", role.share,
+            fmt::format("{:g} of a person x {:.12g} {} a year x {:g} y", role.share,
                         role.salary.amount, to_string(role.salary.currency), spec.horizon_years));
   }
   if (more.model_update && more.updates_per_year > 0.0) {
     out.add("model updates",
             out.money(*more.model_update) * more.updates_per_year * spec.horizon_years,
-            fmt::format("{:g} {} x {:g} a year x {:g} y", more.model_update->amount,
+            fmt::format("{:.12g} {} x {:g} a year x {:g} y", more.model_update->amount,
                         to_string(more.model_update->currency), more.updates_per_year,
                         spec.horizon_years));
   }
@@ -213,7 +213,7 @@ Ledger rent_ledger(const CostSpec& spec, const Service& service, const Price& ho
   Writer out("rent", spec);
   const double gpus = service.units * service.gpus_per_unit;
   out.add("rent", out.money(hour) * gpus * kHoursPerYear * spec.horizon_years,
-          fmt::format("{:g} GPUs x {:g} {} an hour x 8760 h x {:g} y", gpus, hour.amount,
+          fmt::format("{:.12g} GPUs x {:.12g} {} an hour x 8760 h x {:g} y", gpus, hour.amount,
                       to_string(hour.currency), spec.horizon_years));
   CostSpec people = spec;
   auto less = std::make_shared<LedgerSpec>(*spec.ledger);
@@ -240,8 +240,8 @@ Ledger api_ledger(const CostSpec& spec, const Service& service) {
   const double requests = service.requests_per_day * kDaysPerYear * spec.horizon_years;
   const auto add = [&](const char* name, double tokens, const Price& price) {
     out.add(name, requests * tokens / kMillion * out.money(price),
-            fmt::format("{:g} requests x {:g} tokens x {:g} {} per million", requests, tokens,
-                        price.amount, to_string(price.currency)));
+            fmt::format("{:.12g} requests x {:.6g} tokens x {:.12g} {} per million", requests,
+                        tokens, price.amount, to_string(price.currency)));
   };
   const double hit = spec.ledger->cache_hit;
   if (hit > 0.0) add("input, cache hit", service.input_tokens * hit, api.input_hit);

@@ -92,6 +92,14 @@ void check_ledger(const CostSpec& spec, const Service& service, LedgerKind kind)
   out.number(service.requests_per_day, "requests a day", 0.0);
   out.number(service.input_tokens, "input tokens of a request", 0.0);
   out.number(service.output_tokens, "output tokens of a request", 0.0);
+  const double capacity = service.units * service.unit_capacity_per_day;
+  if (capacity > 0.0 && service.requests_per_day > capacity * (1.0 + 1e-9)) {
+    out.add(
+        fmt::format("{:g} requests a day on {:g} nodes good for {:g} each: a utilisation of "
+                    "{:.3g}; it cannot be above 1, so add nodes",
+                    service.requests_per_day, service.units, service.unit_capacity_per_day,
+                    service.requests_per_day / capacity));
+  }
   if (kind == LedgerKind::own) check_own(out, spec);
   if (kind != LedgerKind::api) {
     for (const Role& role : more.staff) {

@@ -214,7 +214,10 @@ CostSpec read_cost(const YamlNode& root, const LoadContext& context, const NodeS
     cost.resolve("prices", name, "default");
   }
   const auto card = load_card(place, name, context, load_prices);
-  if (!card) return {};
+  if (!card) {  // its absence is said; what the block holds is not at fault
+    for (const auto& [key, child] : cost.entries()) (void)child.exists();
+    return {};
+  }
   CostSpec spec = CostReader(cost, node, *card).read();
   warn_if_stale(spec, place);
   return spec;

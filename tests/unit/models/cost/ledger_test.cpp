@@ -203,6 +203,11 @@ TEST_CASE("every problem of a ledger is listed at once, and currencies do not mi
   CHECK_THROWS_WITH(api_ledger(spec(), two_nodes()),
                     Catch::Contains("no price of a remote interface"));
   CHECK_THROWS_WITH(own_ledger(spec(), two_nodes()), Catch::Contains("no purchase price"));
+  // 100,000 requests a day on two nodes good for 40,000 each.
+  Service crowded = two_nodes();
+  crowded.unit_capacity_per_day = 40000;
+  CHECK_THROWS_WITH(own_ledger(spec(everything()), crowded),
+                    Catch::Contains("a utilisation of 1.25; it cannot be above 1"));
 }
 
 }  // namespace
