@@ -171,12 +171,29 @@ class CostReader {
     named("rent", tier, price->second, Dimension::money_per_gpu_hour);
   }
 
+  // What a level load pays on average, where the price goes by the hour.
+  bool read_time_of_use(CostSpec& spec) const {
+    const auto& bands = spec.ledger->tariff;
+    if (bands.empty() || spec.exchange.cny_per_usd <= 0.0) return false;
+    Price mean;
+    mean.currency = bands.front().per_kwh.currency;
+    mean.source = cost_.any_child("time_of_use").origin();
+    for (const auto& band : bands) {
+      const double hours = band.to_h - band.from_h + (band.from_h > band.to_h ? 24.0 : 0.0);
+      mean.amount +=
+          hours / 24.0 * models::cost::in_currency(band.per_kwh, mean.currency, spec.exchange);
+    }
+    spec.electricity_per_kwh = mean;
+    return true;
+  }
+
   void read_electricity(CostSpec& spec) const {
     const auto stated_price = cost_.optional<MoneyPerKwh>("electricity");
     const auto tariff = cost_.optional<std::string>("tariff");
-    if (stated_price && tariff) {
-      return cost_.error("give one of electricity and tariff");
+    if (stated_price.has_value() + tariff.has_value() + cost_.has("time_of_use") > 1) {
+      return cost_.error("give one of electricity, tariff and time_of_use");
     }
+    if (read_time_of_use(spec)) return;
     if (stated_price) {
       spec.electricity_per_kwh = stated(cost_.any_child("electricity"), *stated_price);
       return;

@@ -99,7 +99,10 @@ std::string claim_section(const Claim& claim) {
       html(claim.id), class_of(claim.outcome()),
       both(claim.verdict(), zh_of(claim.outcome(), worst != nullptr ? worst->factor : 1.0)),
       both(claim.says), both(claim.why()));
-  if (!claim.checks.empty()) {
+  if (worst != nullptr) {
+    out += fmt::format(R"(<p class="quiet">{}: {} {}, {} {}</p>)", both(worst->says),
+                       both("claimed", "文章称"), html(claimed_text(*worst)),
+                       both("predicted", "预测"), html(predicted_text(*worst)));
     out += fmt::format("<details><summary>{}</summary><table><thead><tr>",
                        both("every part of it", "逐项"));
     const std::pair<const char*, const char*> heads[] = {{"verdict", "结论"}, {"what", "内容"},

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <regex>
 
 #include "sim/core/error.hpp"
 #include "validation/claims/formula.hpp"
@@ -74,6 +75,27 @@ std::string_view to_string(Outcome outcome) {
   return "?";
 }
 
+namespace {
+
+// {name?one|other}: one where the quantity is not 0.
+std::string chosen(const std::string& text, const Values& values) {
+  static const std::regex kChoice(R"(\{(\w+)\?([^|{}]*)\|([^{}]*)\})");
+  std::string out;
+  auto at = text.cbegin();
+  for (std::sregex_iterator it(text.begin(), text.end(), kChoice), end; it != end; ++it) {
+    out.append(at, text.cbegin() + it->position());
+    const auto known = values.find((*it)[1]);
+    if (known == values.end())
+      throw sim::core::InputError(
+          fmt::format("'{}': nothing is called '{}'", text, (*it)[1].str()));
+    out += known->second.value != 0.0 ? (*it)[2].str() : (*it)[3].str();
+    at = text.cbegin() + it->position() + it->length();
+  }
+  return out.append(at, text.cend());
+}
+
+}  // namespace
+
 std::string filled(const std::string& text, const Values& values, const Check& check) {
   fmt::dynamic_format_arg_store<fmt::format_context> store;
   for (const auto& [name, value] : values) store.push_back(fmt::arg(name.c_str(), value.value));
@@ -85,7 +107,7 @@ std::string filled(const std::string& text, const Values& values, const Check& c
                                                 {"factor", check.factor}};
   for (const auto& [name, value] : own) store.push_back(fmt::arg(name, value));
   try {
-    return fmt::vformat(text, store);
+    return fmt::vformat(chosen(text, values), store);
   } catch (const fmt::format_error& error) {
     throw sim::core::InputError(
         fmt::format("'{}': {}; use names of quantities, such as {{x:.1f}}", text, error.what()));

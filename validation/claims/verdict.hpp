@@ -16,7 +16,8 @@ void judge(Check& check, const Values& values);
 
 std::string_view to_string(Outcome outcome);
 
-// `text` with {name:spec} replaced by quantities, and by predicted, low, high, claimed and factor.
+// `text` with {name:spec} replaced by quantities, and by predicted, low, high, claimed and factor;
+// {name?one|other} by `one` where the quantity is not 0.
 // Throws InputError for a name that is not there.
 std::string filled(const std::string& text, const Values& values, const Check& check);
 

@@ -22,7 +22,6 @@ service:
   node_capacity_per_day: 40000
 cost:
   currency: CNY
-  electricity: 0.8CNY/kWh
   pue: 1.3
   horizon: 4y
   maintenance: 5%
@@ -72,6 +71,8 @@ TEST_CASE("every key of a ledger is read") {
   REQUIRE(more.tariff.size() == 2);
   CHECK(more.tariff[0].from_h == 23);
   CHECK(more.tariff[0].per_kwh.amount == 0.35);
+  // (8 x 0.35 + 16 x 0.95) / 24 h: what hourly costs use.
+  CHECK(s.cost.electricity_per_kwh.amount == Approx(0.75));
   CHECK(more.units_per_rack == 4);
   CHECK(more.staff[1].share == 0.5);
   CHECK(more.updates_per_year == 2);
@@ -93,7 +94,7 @@ TEST_CASE("a stale price is a warning with its date") {
 
 TEST_CASE("what a ledger cannot be made of is refused with its place") {
   CHECK_THROWS_WITH(load(with(kFile, "price: 250000CNY", "price: -1CNY")),
-                    Catch::Contains("19:24"));
+                    Catch::Contains("18:24"));
   CHECK_THROWS_WITH(load(with(kFile, "from: 7h, to: 23h", "from: 7h, to: 22h")),
                     Catch::Contains("the bands cover 23 of 24 hours"));
   CHECK_THROWS_WITH(load(with(kFile, "cache_hit: 56%", "cache_hit: 156%")),
@@ -104,6 +105,8 @@ TEST_CASE("what a ledger cannot be made of is refused with its place") {
   CHECK_THROWS_WITH(load(with(kFile, "pue: 1.3", "pue: 0.8")), Catch::Contains("pue"));
   CHECK_THROWS_WITH(load(with(kFile, "salary: 250000CNY", "salary: 250000")),
                     Catch::Contains("250000CNY"));
+  CHECK_THROWS_WITH(load(with(kFile, "  pue: 1.3", "  electricity: 0.8CNY/kWh\n  pue: 1.3")),
+                    Catch::Contains("give one of electricity, tariff and time_of_use"));
   CHECK_THROWS_WITH(load(with(kFile, "capex:", "node_price: 3000000CNY\n  capex:")),
                     Catch::Contains("node_price or its parts"));
 }

@@ -92,6 +92,9 @@ TEST_CASE("a claim's verdict is that of its worst part") {
 
 TEST_CASE("sentences name quantities that are there") {
   CHECK(filled("{x:.2f}", values(1.234), {}) == "1.23");
+  CHECK(filled("it {x?fits|does not fit}", values(1.0), {}) == "it fits");
+  CHECK(filled("它{x?可行|不可行}", values(0.0), {}) == "它不可行");
+  CHECK_THROWS_AS(filled("{y?a|b}", values(1.0), {}), sim::core::InputError);
   CHECK_THROWS_AS(filled("{y:.2f}", values(1.0), {}), sim::core::InputError);
 }
 
