@@ -23,6 +23,11 @@ struct Column {
 };
 using Table = std::vector<Column>;
 
+template <class Values>
+void add(Table& table, const char* name, Values values) {
+  table.push_back({name, std::move(values)});
+}
+
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 const char* outcome_name(RequestOutcome outcome) {
@@ -59,47 +64,52 @@ Table requests_of(const RequestTable& r) {
     if (r.output_tokens[i] > 1)
       tpot[i] = (r.last_token_s[i] - r.first_token_s[i]) / (r.output_tokens[i] - 1);
   }
-  Table table = {{"request", numbered(n)},
-                 {"arrival_s", r.arrival_s},
-                 {"scheduled_s", r.scheduled_s},
-                 {"first_token_s", r.first_token_s},
-                 {"last_token_s", r.last_token_s},
-                 {"ttft_s", ttft},
-                 {"tpot_s", tpot},
-                 {"e2el_s", e2el},
-                 {"input_tokens", r.input_tokens},
-                 {"output_tokens", r.output_tokens},
-                 {"preemptions", r.preemptions},
-                 {"replica", r.replica},
-                 {"outcome", std::move(outcome)}};
-  if (!r.tenant.empty()) table.push_back({"tenant", r.tenant});
-  if (!r.priority.empty()) table.push_back({"priority", r.priority});
-  if (!r.deadline_s.empty()) table.push_back({"deadline_s", r.deadline_s});
+  Table table;
+  add(table, "request", numbered(n));
+  add(table, "arrival_s", r.arrival_s);
+  add(table, "scheduled_s", r.scheduled_s);
+  add(table, "first_token_s", r.first_token_s);
+  add(table, "last_token_s", r.last_token_s);
+  add(table, "ttft_s", ttft);
+  add(table, "tpot_s", tpot);
+  add(table, "e2el_s", e2el);
+  add(table, "input_tokens", r.input_tokens);
+  add(table, "output_tokens", r.output_tokens);
+  add(table, "preemptions", r.preemptions);
+  add(table, "replica", r.replica);
+  add(table, "outcome", std::move(outcome));
+  if (!r.tenant.empty()) add(table, "tenant", r.tenant);
+  if (!r.priority.empty()) add(table, "priority", r.priority);
+  if (!r.deadline_s.empty()) add(table, "deadline_s", r.deadline_s);
   return table;
 }
 
 Table iterations_of(const models::serving::StepTable& s) {
-  return {{"start_s", s.start_s},
-          {"duration_s", s.duration_s},
-          {"replica", s.replica},
-          {"prefill_tokens", s.prefill_tokens},
-          {"prefill_sequences", s.prefill_sequences},
-          {"decode_sequences", s.decode_sequences},
-          {"waiting_requests", s.waiting},
-          {"kv_blocks", s.kv_blocks},
-          {"swapped_blocks", s.swapped_blocks}};
+  Table table;
+  add(table, "start_s", s.start_s);
+  add(table, "duration_s", s.duration_s);
+  add(table, "replica", s.replica);
+  add(table, "prefill_tokens", s.prefill_tokens);
+  add(table, "prefill_sequences", s.prefill_sequences);
+  add(table, "decode_sequences", s.decode_sequences);
+  add(table, "waiting_requests", s.waiting);
+  add(table, "kv_blocks", s.kv_blocks);
+  add(table, "swapped_blocks", s.swapped_blocks);
+  return table;
 }
 
 Table timeseries_of(const models::serving::TimeSeries& s) {
   std::vector<double> time(s.running.size());
   for (std::size_t i = 0; i < time.size(); ++i) time[i] = static_cast<double>(i) * s.bin_s;
-  return {{"time_s", std::move(time)},
-          {"running_requests", s.running},
-          {"waiting_requests", s.waiting},
-          {"kv_used_fraction", s.kv_used_fraction},
-          {"batch_tokens", s.batch_tokens},
-          {"gpu_watts", s.gpu_watts},
-          {"output_tokens_per_s", s.output_tokens_per_s}};
+  Table table;
+  add(table, "time_s", std::move(time));
+  add(table, "running_requests", s.running);
+  add(table, "waiting_requests", s.waiting);
+  add(table, "kv_used_fraction", s.kv_used_fraction);
+  add(table, "batch_tokens", s.batch_tokens);
+  add(table, "gpu_watts", s.gpu_watts);
+  add(table, "output_tokens_per_s", s.output_tokens_per_s);
+  return table;
 }
 
 Table table_of(const ServingResult& run, const std::string& name) {

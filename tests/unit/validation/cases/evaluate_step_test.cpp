@@ -68,7 +68,8 @@ TEST_CASE("A point brings its own step and its own changes of the scenario") {
       "points:\n  - {point: a, decode: {sequences: 1, context: 1}, set: [seed=7]}\n",
       "c.yaml");
   const Catalogue catalogue(kRoot);
-  const CaseContext context{file, kRoot, catalogue, {}, file.root().any_child("points").items()[0]};
+  const CaseContext context{file, kRoot,   catalogue,
+                            {},   nullptr, file.root().any_child("points").items()[0]};
   CHECK(case_overrides(context) == std::vector<std::string>{"seed=3", "seed=7"});
   CHECK(case_scenario(context).serving.seed == 7);
   CHECK(step_evaluator(context)() == Approx(16.0605).epsilon(0.001));
