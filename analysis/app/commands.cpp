@@ -50,8 +50,7 @@ std::string version_line() {
 
 std::string overview() {
   std::string page =
-      "foretoken: latency, throughput, power and cost of a DeepSeek deployment,\n"
-      "predicted before the hardware is bought.\n\n"
+      "foretoken: latency, throughput, power and cost of a DeepSeek deployment, predicted.\n\n"
       "usage: foretoken COMMAND [arguments] [options]\n";
   std::string_view group;
   for (const Command& command : commands()) {
