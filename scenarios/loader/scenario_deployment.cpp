@@ -388,14 +388,12 @@ void suit_to_processors(DeploymentSpec& deployment) {
   if (!cpu && !exchange && !deployment.layout.experts_on_host) return;
   engine.served_ttft_error = engine.served_tpot_error = 0.0;
   if (cpu) engine.graph_batches.clear();
-  if (cpu) {
+  if (cpu || deployment.layout.experts_on_host) {
     engine.in_situ = {};
-  } else if (exchange) {
+  } else {
     const double slack = engine.in_situ.kernel_slack;  // of kernels, wherever they run
     engine.in_situ = {};
     engine.in_situ.kernel_slack = slack;
-  } else {
-    engine.in_situ.experts_least = engine.in_situ.experts = engine.in_situ.prefill = 1.0;
   }
 }
 

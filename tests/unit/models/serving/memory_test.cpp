@@ -33,7 +33,7 @@ DeploymentSpec llama() {
   d.engine.kv_block_tokens = 16;
   d.engine.memory_fraction = 0.9;
   d.engine.framework_reserve = hardware::Bytes(1e9);
-  d.batching = {BatchingPolicy::chunked_prefill, 2048, 128};
+  d.batching = {BatchingPolicy::chunked_prefill, 2048, 0, 128};
   return d;
 }
 

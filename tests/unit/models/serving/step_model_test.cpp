@@ -40,7 +40,7 @@ DeploymentSpec deployment() {
   d.engine.host_step_s = 500e-6;
   d.engine.host_sequence_s = 10e-6;
   d.engine.host_prefill_s = 2e-3;
-  d.batching = {BatchingPolicy::chunked_prefill, 8192, 256};
+  d.batching = {BatchingPolicy::chunked_prefill, 8192, 0, 256};
   return d;
 }
 

@@ -34,7 +34,7 @@ DeploymentSpec deployment() {
   d.node.gpus = 8;
   d.layout.tensor = 2;
   d.engine.tables = {"vllm", "0.19.0"};
-  d.batching = {BatchingPolicy::chunked_prefill, 2048, 64};
+  d.batching = {BatchingPolicy::chunked_prefill, 2048, 0, 64};
   return d;
 }
 

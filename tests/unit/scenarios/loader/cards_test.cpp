@@ -265,19 +265,20 @@ TEST_CASE("every engine card loads with figures in range") {
     CAPTURE(entry.name);
     const auto engine = load_engine(entry.name, shipped()).card;
     names.insert(entry.name);
+    const bool bare = entry.name == "pytorch";  // steps without a server around them
     CHECK(engine.default_max_tokens >= 2048);
     CHECK(engine.default_max_sequences >= 256);
     CHECK(engine.memory_fraction >= 0.8);
-    CHECK(engine.memory_fraction <= 0.95);
+    CHECK(engine.memory_fraction <= (bare ? 1.0 : 0.95));
     CHECK(engine.framework_reserve.value() >= 0.5e9);
     CHECK(engine.framework_reserve.value() <= 4e9);
     CHECK(engine.host_step_s <= 5e-3);
     CHECK(engine.host_sequence_s <= 50e-6);
-    CHECK(engine.host_relative_error > 0.0);
-    CHECK(!engine.graph_batches.empty());
+    CHECK((engine.host_relative_error > 0.0) == !bare);
+    CHECK(engine.graph_batches.empty() == bare);
     CHECK(engine.memory_rule != MemoryRule::by_engine);
   }
-  CHECK(names == std::set<std::string>{"deepseek", "sglang", "trtllm", "vllm"});
+  CHECK(names == std::set<std::string>{"deepseek", "pytorch", "sglang", "trtllm", "vllm"});
 }
 
 TEST_CASE("a GPU card of one's own, by path") {
