@@ -1,17 +1,22 @@
 #include "analysis/estimate.hpp"
 
 #include <algorithm>
+#include <map>
 #include <variant>
 
 #include "models/kernels/kernel_model.hpp"
 #include "models/llm/operators.hpp"
+#include "models/serving/step_model.hpp"
 
 namespace foretoken::analysis {
 namespace {
 
 namespace llm = models::llm;
 namespace hardware = models::hardware;
+using models::serving::Cell;
 using models::serving::DeploymentSpec;
+using models::serving::StepModel;
+using models::serving::StepTables;
 
 // Number format in which the matrix units work: weight-only formats are widened first.
 hardware::DType arithmetic_of(llm::WeightFormat format) {
@@ -105,7 +110,22 @@ struct Part {
   double times = 1;
 };
 
-std::vector<Part> parts_of(const DeploymentSpec& d, const StepShape& shape) {
+// Expert ranks that exchange tokens: experts and exchange as steps with or without prompts use
+// them.
+void exchange_tokens(std::vector<Part>& parts, const StepTables& tables, std::int64_t tokens,
+                     std::int64_t group, bool prompts, bool rebalanced) {
+  for (Part& part : parts)
+    std::erase_if(part.operators, [](const llm::Operator& op) {
+      return std::holds_alternative<llm::MoeOp>(op.shape) || op.name == "experts.dispatch" ||
+             op.name == "experts.combine";
+    });
+  const auto kind = prompts ? StepTables::Exchange::normal : StepTables::Exchange::low_latency;
+  parts.push_back({"dense", tables.expert_operators(group, kind, rebalanced)});
+  parts.push_back({"communication", tables.exchange_operators(tokens, kind)});
+}
+
+std::vector<Part> parts_of(const DeploymentSpec& d, const StepShape& shape,
+                           const StepTables& tables) {
   const bool decode = shape.kind == StepKind::decode;
   const std::int64_t tokens =
       decode ? padded(shape.batch, d.engine.graph_batches) : shape.batch * shape.tokens;
@@ -126,13 +146,52 @@ std::vector<Part> parts_of(const DeploymentSpec& d, const StepShape& shape) {
   }
   parts.push_back(
       {"communication", llm::communication_operators(d.model, d.layout, d.precision, tokens)});
+  if (d.layout.all_to_all)
+    exchange_tokens(parts, tables, tokens, tokens * d.layout.data_attention, !decode,
+                    d.expert_parallel.rebalanced);
   return parts;
 }
 
+// What the step of a simulation costs, by families of operators, with the engine's corrections
+// (InSitu), and with what two micro-batches hide of the exchange.
+std::map<Cell::Field, double> in_engine(const StepModel& model, const DeploymentSpec& d,
+                                        const StepShape& shape, double& host_s) {
+  const std::int64_t sequences = shape.batch * d.layout.data_attention;
+  const std::vector<llm::Chunk> chunks(
+      shape.kind == StepKind::prefill ? static_cast<std::size_t>(sequences) : 0,
+      llm::Chunk{shape.tokens, shape.context});
+  models::serving::StepInput input;
+  input.chunks = chunks;
+  input.logits = static_cast<std::int32_t>(sequences);
+  if (shape.kind == StepKind::decode) {
+    input.decode_batch = static_cast<std::int32_t>(sequences);
+    input.decode_context = sequences * (shape.context + 1);
+  }
+  const auto cost = model.cost(input);
+  host_s = cost.host_s;
+  return {{Cell::gemm, cost.gemm_s},
+          {Cell::attention, cost.attention_s},
+          {Cell::experts, cost.experts_s},
+          {Cell::communication, cost.communication_s},
+          {Cell::elementwise, cost.elementwise_s}};
+}
+
+// Operators were timed alone. In the engine each family takes what a simulation's step gives it;
+// an operator keeps its share of its family.
+void suit_to_engine(StepEstimate& step, const std::vector<Cell::Field>& families,
+                    const std::map<Cell::Field, double>& seconds) {
+  std::map<Cell::Field, double> alone;
+  for (std::size_t i = 0; i < families.size(); ++i) alone[families[i]] += step.operators[i].seconds;
+  step.gpu_s = step.relative_error = 0;
+  for (std::size_t i = 0; i < families.size(); ++i) {
+    OperatorEstimate& row = step.operators[i];
+    if (alone[families[i]] > 0) row.seconds *= seconds.at(families[i]) / alone[families[i]];
+    step.gpu_s += row.seconds;
+    step.relative_error += row.seconds * row.relative_error;
+  }
+}
+
 void add_totals(StepEstimate& step, const DeploymentSpec& d) {
-  const models::serving::EngineSpec& engine = d.engine;
-  step.host_s = engine.host_step_s + engine.host_sequence_s * static_cast<double>(step.shape.batch);
-  if (step.shape.kind == StepKind::prefill) step.host_s += engine.host_prefill_s;
   step.step_s = step.gpu_s + step.host_s;
   const double new_tokens =
       static_cast<double>(step.shape.batch * step.shape.tokens) * d.layout.data_attention;
@@ -141,6 +200,9 @@ void add_totals(StepEstimate& step, const DeploymentSpec& d) {
   step.mfu /= step.step_s;
   step.mbu /= step.step_s;
   step.relative_error = step.gpu_s > 0 ? step.relative_error / step.gpu_s : 0.0;
+  // Found on whole decode steps of real servers, where the engine's card says so.
+  if (step.shape.kind == StepKind::decode && d.engine.served_tpot_error > 0)
+    step.relative_error = d.engine.served_tpot_error;
 }
 
 }  // namespace
@@ -148,13 +210,19 @@ void add_totals(StepEstimate& step, const DeploymentSpec& d) {
 StepEstimate estimate_step(const DeploymentSpec& deployment,
                            std::shared_ptr<const models::kernels::Calibration> calibration,
                            const StepShape& shape) {
-  const models::kernels::KernelModel kernels(deployment.node, deployment.engine.tables,
-                                             std::move(calibration));
+  DeploymentSpec reach = deployment;  // of the model's axes
+  reach.batching.max_tokens =
+      std::max(reach.batching.max_tokens, static_cast<std::int32_t>(shape.batch * shape.tokens));
+  reach.batching.max_sequences =
+      std::max(reach.batching.max_sequences, static_cast<std::int32_t>(shape.batch));
+  const auto tables = std::make_shared<const StepTables>(
+      reach, models::serving::make_kernels(reach.node, reach.engine, calibration));
   StepEstimate step;
   step.shape = shape;
-  for (const Part& part : parts_of(deployment, shape)) {
+  std::vector<Cell::Field> families;
+  for (const Part& part : parts_of(deployment, shape, *tables)) {
     for (const llm::Operator& op : part.operators) {
-      const auto time = kernels.time(op.shape);
+      const auto time = tables->kernels().time(op.shape);
       const Bounds least = bounds(op.shape, deployment.node);
       const double calls = op.repeat * part.times;
       OperatorEstimate row{part.name,
@@ -175,8 +243,13 @@ StepEstimate estimate_step(const DeploymentSpec& deployment,
       step.relative_error += row.seconds * row.relative_error;
       if (row.seconds > 0) step.provenance = weakest(step.provenance, row.provenance);
       step.operators.push_back(std::move(row));
+      families.push_back(StepTables::family_of(op.shape));
     }
   }
+  const auto seconds = in_engine(StepModel(reach, tables), deployment, shape, step.host_s);
+  // A pipeline's stages hold other micro-batches meanwhile: this is the way of one through all.
+  if (deployment.layout.pipeline == 1 && deployment.speculation.guesses() == 0)
+    suit_to_engine(step, families, seconds);
   std::stable_sort(step.operators.begin(), step.operators.end(),
                    [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
   add_totals(step, deployment);

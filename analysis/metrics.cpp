@@ -127,6 +127,10 @@ void account_nodes(const ServingResult& result, Metrics& m) {
   if (input_s > 0) m.input_per_node = input / input_s;
   if (output_s > 0) m.output_per_node = output / output_s;
   m.tokens_per_s_per_user = 1.0 / m.tpot.mean;
+  double in_service = 0;
+  for (const auto& pool : result.pools) in_service += pool.node_seconds();
+  if (!result.pools.empty() && result.pools.front().window_s > 0)
+    m.mean_nodes = in_service / result.pools.front().window_s;
 }
 
 void count_work(const ServingResult& result, const Window& window, Metrics& m) {
@@ -233,9 +237,20 @@ Figure throughput_trust(const Scenario& scenario, const ServingResult& result, c
 void account_energy(const Scenario& scenario, const ServingResult& result, Metrics& m) {
   EnergyFigures& e = m.energy;
   e.pue = scenario.cost.pue;
-  e.window_j_gpu = result.energy.gpu_j;
-  e.window_j_server = result.energy.server_j;
-  e.window_j_facility = result.energy.server_j * e.pue;
+  // Where requests are forgotten tokens count until arrivals end, and energy until the last is
+  // done.
+  const double span_s = result.window_end_s - result.window_start_s;
+  const double share = span_s > 0 ? std::min(1.0, m.window_s / span_s) : 1.0;
+  e.window_j_gpu = result.energy.gpu_j * share;
+  e.window_j_server = result.energy.server_j * share;
+  // Racks: the nodes' part of switches that are no node's own.
+  double rack = 0.0;
+  const auto add_rack = [&rack](const auto& pool) {
+    rack += pool.nodes * pool.node.rack_share.value();
+  };
+  add_rack(scenario.serving.deployment);
+  for (const auto& pool : scenario.serving.pools) add_rack(pool);
+  e.window_j_facility = (e.window_j_server + rack * std::max(0.0, m.window_s)) * e.pue;
   e.mean_gpu_watts = result.energy.mean_gpu_watts;
   e.peak_gpu_watts = result.energy.peak_gpu_watts;
   if (m.window_s > 0) {
@@ -258,24 +273,53 @@ bool price_is_the_users(const Scenario& scenario) {
   });
 }
 
-void account_cost(const Scenario& scenario, Metrics& m) {
+// Rent is paid for what is in service, where that changes.
+double rented_gpus(const Scenario& scenario, const Metrics& m) {
+  const auto changes = [](const models::serving::DeploymentSpec& d) {
+    return !d.schedule.empty() || d.autoscale.requests_per_replica > 0;
+  };
+  const auto& serving = scenario.serving;
+  const bool any = changes(serving.deployment) ||
+                   std::any_of(serving.pools.begin(), serving.pools.end(), changes);
+  return any && m.mean_nodes > 0 ? m.mean_nodes * serving.deployment.node.gpus : m.gpus;
+}
+
+// What a remote interface charges for its share of the requests, spread over the whole run.
+void add_remote_cost(const Scenario& scenario, const ServingResult& result, Metrics& m) {
+  const double hours = result.window_end_s / 3600.0;
+  if (result.remote.requests == 0 || !(hours > 0.0)) return;
+  auto& c = m.cost;
+  const double usd = result.remote.cost_usd / hours;
+  const double cny = usd * scenario.cost.exchange.cny_per_usd;
+  const double more = c.total_usd_per_hour > 0 ? 1.0 + usd / c.total_usd_per_hour : 1.0;
+  c.per_hour.push_back({"api", cny, usd});
+  c.total_cny_per_hour += cny;
+  c.total_usd_per_hour += usd;
+  for (double* per_million : {&c.cny_per_million_output_tokens, &c.usd_per_million_output_tokens,
+                              &c.cny_per_million_total_tokens, &c.usd_per_million_total_tokens})
+    *per_million *= more;
+  c.formula += "; per hour also what the remote interface charges for its requests";
+}
+
+void account_cost(const Scenario& scenario, const ServingResult& result, Metrics& m) {
   const bool work = m.output_tokens > 0 && m.window_s > 0;
   m.cost = models::cost::cost_of_run(
-      scenario.cost, m.nodes, m.gpus, work ? m.energy.mean_facility_watts : 0.0,
+      scenario.cost, m.nodes, rented_gpus(scenario, m), work ? m.energy.mean_facility_watts : 0.0,
       work ? m.output_rate.value : 0.0, work ? m.total_rate.value : 0.0);
   if (!work) {
     m.cost.cny_per_million_output_tokens = m.cost.usd_per_million_output_tokens = kMissing;
     m.cost.cny_per_million_total_tokens = m.cost.usd_per_million_total_tokens = kMissing;
   }
+  add_remote_cost(scenario, result, m);
   m.money = m.throughput;
   if (price_is_the_users(scenario)) {
     m.money.provenance = sim::core::weakest(m.throughput.provenance, m.power.provenance);
     m.money.basis = "price stated in the scenario; error of the throughput alone";
   } else {
-    // Nobody knows how far a list price is from the quotation this buyer will get.
+    // Nobody knows how far a list price is from the quotation this buyer will get: the interval is
+    // that of the tokens alone.
     m.money.provenance = Provenance::assumed;
-    m.money.relative_error.reset();
-    m.money.basis = "price from a dated card, not a quotation";
+    m.money.basis = "price from a dated card, not a quotation; error of the throughput alone";
   }
 }
 
@@ -292,8 +336,16 @@ void set_trust(const Scenario& scenario, const ServingResult& result, Metrics& m
   m.kv.basis = "follows the time requests stay (Little's law)";
   m.power = {m.energy.mean_gpu_watts, result.energy.provenance, std::nullopt,
              "component power model over the simulated activity"};
+  // Of several pools the worst known card speaks for all.
+  double error = scenario.serving.deployment.power.relative_error;
+  for (const auto& pool : scenario.serving.pools)
+    error = std::max(error, pool.power.relative_error);
+  if (error > 0) m.power.relative_error = error;
   m.energy_figure = m.power;
   m.energy_figure.value = m.energy.j_per_output_token_facility;
+  // Energy is power over the time that the tokens took: both may be off at once.
+  if (m.power.relative_error && m.throughput.relative_error)
+    m.energy_figure.relative_error = *m.power.relative_error + *m.throughput.relative_error;
 }
 
 }  // namespace
@@ -319,6 +371,8 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   const RequestLatencies requests = forgotten ? latencies_of_sketches(result.sketches, m)
                                               : collect_latencies(result.requests, window, m);
   count_work(result, window, m);
+  if (forgotten && m.window_s > 0)  // Little: of those that arrived, over the time they came in
+    m.mean_concurrency = m.e2el.mean * static_cast<double>(m.e2el.n) / m.window_s;
   account_series(result, window, m);
   account_energy(scenario, result, m);
   set_trust(scenario, result, m);
@@ -339,7 +393,7 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   const std::size_t missed = m.rejected + m.unfinished + m.timed_out + m.failed;
   m.slo = judge_slo(scenario.slo, requests, m.ttft, m.tpot, m.e2el, missed,
                     result.latency_relative_error, m.window_s);
-  account_cost(scenario, m);
+  account_cost(scenario, result, m);
   m.money.value = m.cost.cny_per_million_output_tokens;
   return m;
 }

@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "analysis/report/assets.hpp"
 #include "analysis/run_documents.hpp"
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
@@ -193,81 +191,13 @@ Json report_data(const Scenario& scenario, const ServingResult& result, const Me
   return j;
 }
 
-// Safe inside <script>: no character that could end the element or start a comment.
-std::string script_safe(const std::string& json) {
-  std::string out;
-  out.reserve(json.size() + json.size() / 16);
-  for (const char c : json) {
-    if (c == '<')
-      out += "\\u003c";
-    else if (c == '>')
-      out += "\\u003e";
-    else if (c == '&')
-      out += "\\u0026";
-    else
-      out += c;
-  }
-  return out;
-}
-
-std::string html_text(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
-}
-
-// One pass over @NAME@ marks, so that a value with such a mark in it stays what it is.
-std::string filled(std::string_view page,
-                   const std::map<std::string_view, std::string_view>& values) {
-  std::string out;
-  std::size_t at = 0;
-  while (at < page.size()) {
-    const std::size_t open = page.find('@', at);
-    const std::size_t close = open == page.npos ? page.npos : page.find('@', open + 1);
-    const auto value =
-        close == page.npos ? values.end() : values.find(page.substr(open + 1, close - open - 1));
-    if (value == values.end()) {
-      const std::size_t next = open == page.npos ? page.size() : open + 1;
-      out += page.substr(at, next - at);
-      at = next;
-      continue;
-    }
-    out += page.substr(at, open - at);
-    out += value->second;
-    at = close + 1;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string report_html(const Scenario& scenario, const ServingResult& result, const Metrics& m,
                         const RunInfo& info) {
-  const ReportAssets assets = report_assets();
-  const Json data = report_data(scenario, result, m, info);
-  const std::string json = script_safe(data.dump(-1, ' ', false, Json::error_handler_t::replace));
-  const std::string answer = html_text(terminal_answer(scenario, result, m, info));
-  const std::string title = html_text(scenario.name) + " - Foretoken";
-  return filled(assets.page, {{"TITLE", title},
-                              {"STYLE", assets.style},
-                              {"STYLE_HASH", assets.style_hash},
-                              {"CHART", assets.chart},
-                              {"CHART_HASH", assets.chart_hash},
-                              {"SCRIPT", assets.script},
-                              {"SCRIPT_HASH", assets.script_hash},
-                              {"DATA", json},
-                              {"ANSWER", answer}});
+  return report_page(
+      report_data(scenario, result, m, info).dump(-1, ' ', false, Json::error_handler_t::replace),
+      scenario.name, terminal_answer(scenario, result, m, info));
 }
 
 }  // namespace foretoken::analysis

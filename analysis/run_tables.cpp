@@ -99,6 +99,9 @@ void take_requests(const Hdf5File& h5, RequestTable& r) {
   r.replica = h5.read<std::int32_t>("requests/replica");
   for (const std::uint8_t code : h5.read<std::uint8_t>("requests/outcome"))
     r.outcome.push_back(static_cast<RequestOutcome>(code));
+  if (h5.exists("requests/tenant")) r.tenant = h5.read<std::int32_t>("requests/tenant");
+  if (h5.exists("requests/priority")) r.priority = h5.read<std::int32_t>("requests/priority");
+  if (h5.exists("requests/deadline_s")) r.deadline_s = h5.read<double>("requests/deadline_s");
 }
 
 void take_iterations(const Hdf5File& h5, models::serving::StepTable& s) {
@@ -185,10 +188,13 @@ ServingResult read_run_tables(const std::filesystem::path& file) {
   take_iterations(h5, result.steps);
   take_timeseries(h5, result.series);
   const auto& r = result.requests;
-  check_lengths(file, "requests",
-                {r.arrival_s.size(), r.scheduled_s.size(), r.first_token_s.size(),
-                 r.last_token_s.size(), r.input_tokens.size(), r.output_tokens.size(),
-                 r.preemptions.size(), r.replica.size(), r.outcome.size()});
+  check_lengths(
+      file, "requests",
+      {r.arrival_s.size(), r.scheduled_s.size(), r.first_token_s.size(), r.last_token_s.size(),
+       r.input_tokens.size(), r.output_tokens.size(), r.preemptions.size(), r.replica.size(),
+       r.outcome.size(), r.tenant.empty() ? r.size() : r.tenant.size(),
+       r.priority.empty() ? r.size() : r.priority.size(),
+       r.deadline_s.empty() ? r.size() : r.deadline_s.size()});
   const auto& s = result.steps;
   check_lengths(file, "iterations",
                 {s.start_s.size(), s.duration_s.size(), s.replica.size(), s.prefill_tokens.size(),

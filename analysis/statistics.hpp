@@ -86,6 +86,13 @@ struct EnergyFigures {
   double pue = 1.0;
 };
 
+// A figure over independent seeds: mean and 95 % interval by Student's t. Chance alone, not the
+// error of the models.
+struct OverSeeds {
+  std::string key;  // as in summary.json
+  double mean = kMissing, low = kMissing, high = kMissing;
+};
+
 struct Metrics {
   std::string name;
   int gpus = 0, nodes = 0;
@@ -102,6 +109,7 @@ struct Metrics {
   // Tokens read (cache hits included) a second and node that takes prompts, tokens made a second
   // and node that decodes; NaN where there is none.
   double input_per_node = kMissing, output_per_node = kMissing;
+  double mean_nodes = kMissing;             // in service, over the window
   double tokens_per_s_per_user = kMissing;  // 1 / mean TPOT
   PerGpu output_per_gpu, total_per_gpu, input_per_gpu;
   double tokens_per_s_per_user_p50 = kMissing, tokens_per_s_per_user_p99 = kMissing;
@@ -113,6 +121,8 @@ struct Metrics {
   EnergyFigures energy;
   models::cost::CostAccount cost;
   SloReport slo;
+  std::vector<OverSeeds> over_seeds;  // of a run that was repeated
+  int seeds = 1, seeds_meeting_slo = 0;
   // What the trust section and the terminal quote, by kind.
   Figure ttft_trust, latency, throughput, kv, power, energy_figure, money;
 };

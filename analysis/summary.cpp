@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/network_results.hpp"
+#include "analysis/published.hpp"
 #include "analysis/terminal.hpp"
+#include "models/power/node_power.hpp"
 
 namespace foretoken::analysis {
 namespace {
@@ -64,7 +66,7 @@ void put_vllm_keys(Json& j, const Metrics& m) {
   j["request_goodput"] = m.slo.terms.empty() ? Json(nullptr) : number(m.slo.goodput);
   j["output_throughput"] = number(m.output_rate.value);
   j["total_token_throughput"] = number(m.total_rate.value);
-  j["max_concurrent_requests"] = m.peak_concurrency;
+  j["max_concurrent_requests"] = m.peak_concurrency > 0 ? Json(m.peak_concurrency) : Json(nullptr);
   put_latency(j, "ttft", m.ttft);
   put_latency(j, "tpot", m.tpot);
   put_latency(j, "e2el", m.e2el);
@@ -110,7 +112,34 @@ Json kv_json(const ServingResult& r, const Metrics& m) {
           {"tokens", r.memory.kv_tokens}};
 }
 
-Json energy_json(const EnergyFigures& e) {
+// What the wall watts of a node are made of, its GPUs at their mean.
+Json node_power_json(const Scenario& scenario, const Metrics& m) {
+  const auto& node = scenario.serving.deployment.node;
+  if (!std::isfinite(m.energy.mean_gpu_watts)) return nullptr;
+  const double busy = std::isfinite(m.idle_share) ? std::clamp(1.0 - m.idle_share, 0.0, 1.0) : 1.0;
+  const auto watts =
+      models::power::node_power(node, m.energy.mean_gpu_watts, busy, scenario.cost.pue);
+  Json host = Json::object();
+  for (const auto& [name, part] : watts.host) host[name] = part;
+  return {{"gpus", watts.gpus},
+          {"host", std::move(host)},
+          {"psu_loss", watts.psu_loss},
+          {"wall", watts.wall},
+          {"with_rack", watts.rack},
+          {"facility", watts.facility},
+          {"definition",
+           "a node whose GPUs all work: GPUs at their mean, the host between idle and "
+           "load by the share of time that they are busy"}};
+}
+
+Json energy_json(const Scenario& scenario, const Metrics& m) {
+  const EnergyFigures& e = m.energy;
+  const auto requests = static_cast<double>(m.finished_in_window);
+  const auto per_request = [&](double joules) {
+    return requests > 0 ? Json(joules / requests) : Json(nullptr);
+  };
+  constexpr double kJoulesPerKwh = 3.6e6;
+  const double carbon_kg = e.window_j_facility / kJoulesPerKwh * scenario.cost.carbon_kg_per_kwh;
   return {
       {"mean_gpu_watts", number(e.mean_gpu_watts)},
       {"peak_gpu_watts", number(e.peak_gpu_watts)},
@@ -123,6 +152,12 @@ Json energy_json(const EnergyFigures& e) {
        {{"gpu", number(e.j_per_output_token_gpu)},
         {"server", number(e.j_per_output_token_server)},
         {"facility", number(e.j_per_output_token_facility)}}},
+      {"joules_per_request",
+       {{"gpu", per_request(e.window_j_gpu)},
+        {"server", per_request(e.window_j_server)},
+        {"facility", per_request(e.window_j_facility)}}},
+      {"carbon_kg", scenario.cost.carbon_kg_per_kwh > 0 ? Json(carbon_kg) : Json(nullptr)},
+      {"node_watts", node_power_json(scenario, m)},
       {"definition",
        "energy of the window / output tokens finished in it; gpu: all GPUs; "
        "server: whole nodes at the wall; facility: server * pue"}};
@@ -145,6 +180,8 @@ Json cost_json(const Scenario& scenario, const Metrics& m) {
   const auto& spec = scenario.cost;
   return {
       {"per_hour", {{"cny", number(c.total_cny_per_hour)}, {"usd", number(c.total_usd_per_hour)}}},
+      {"per_day",
+       {{"cny", number(24 * c.total_cny_per_hour)}, {"usd", number(24 * c.total_usd_per_hour)}}},
       {"per_hour_lines", std::move(lines)},
       {"per_million_output_tokens",
        {{"cny", number(c.cny_per_million_output_tokens)},
@@ -229,6 +266,16 @@ Json figures_json(const Metrics& m) {
   j["usd_per_million_output_tokens"] =
       figure_json(m.cost.usd_per_million_output_tokens, "USD", m.money);
   return j;
+}
+
+Json over_seeds_json(const Metrics& m) {
+  Json metrics = Json::object();
+  for (const auto& f : m.over_seeds)
+    metrics[f.key] = {{"mean", number(f.mean)}, {"low", number(f.low)}, {"high", number(f.high)}};
+  return {{"seeds", m.seeds},
+          {"seeds_meeting_slo", m.slo.terms.empty() ? Json(nullptr) : Json(m.seeds_meeting_slo)},
+          {"interval", "95 %, Student's t over independent seeds: chance alone"},
+          {"metrics", std::move(metrics)}};
 }
 
 const char* role_name(models::serving::PoolRole role) {
@@ -356,6 +403,7 @@ std::string summary_json(const Scenario& scenario, const ServingResult& result, 
       {"definition", "1000 / TPOT in ms of the same percentile; without one: of the mean TPOT"}};
   j["input_tokens_per_s_per_node"] = number(m.input_per_node);
   j["output_tokens_per_s_per_node"] = number(m.output_per_node);
+  j["mean_nodes_in_service"] = number(m.mean_nodes);
   j["pools"] = pools_json(result);
   j["remote_api"] = {{"requests", result.remote.requests},
                      {"input_tokens", result.remote.input_tokens},
@@ -363,14 +411,16 @@ std::string summary_json(const Scenario& scenario, const ServingResult& result, 
                      {"usd", result.remote.cost_usd}};
   if (result.network) j["network"] = Json::parse(network_json(result));
   j["kv"] = kv_json(result, m);
-  j["energy"] = energy_json(m.energy);
+  j["energy"] = energy_json(scenario, m);
   j["cost"] = cost_json(scenario, m);
   j["slo"] = slo_json(m);
   j["figures"] = figures_json(m);
+  if (m.seeds > 1) j["over_seeds"] = over_seeds_json(m);
   j["sources"] = sources_json(result);
   j["accounts"] = accounts_json(result);
   j["conservation"] = {{"passed", result.conservation_errors.empty()},
                        {"errors", result.conservation_errors}};
+  if (!scenario.published.figures.empty()) j["published"] = published_json(scenario.published, j);
   j["stop_reason"] = reason_name(result.run.reason);
   j["simulated_s"] = result.run.end.seconds();
   j["percentile_method"] = "linear between order statistics (NumPy default, R type 7)";

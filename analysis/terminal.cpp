@@ -105,8 +105,9 @@ void put_head(Answer& out, const Scenario& scenario, const ServingResult& result
     traffic += fmt::format(", {} rejected", grouped(static_cast<std::int64_t>(m.rejected)));
   if (m.unfinished > 0)
     traffic += fmt::format(", {} unfinished", grouped(static_cast<std::int64_t>(m.unfinished)));
-  traffic += fmt::format(" in {} s, at most {} at once", significant(m.window_s, 4),
-                         grouped(m.peak_concurrency));
+  traffic += fmt::format(" in {} s", significant(m.window_s, 4));
+  if (m.peak_concurrency > 0)  // not known of requests that are forgotten
+    traffic += fmt::format(", at most {} at once", grouped(m.peak_concurrency));
   if (result.preemptions > 0)
     traffic += fmt::format(", {} preemptions", grouped(result.preemptions));
   out.wrapped("traffic", printable(scenario.serving.workload.name) + ": " + traffic);
@@ -190,6 +191,21 @@ void put_slo(Answer& out, const Metrics& m) {
                         t.inside_error ? " (inside the error)" : ""));
 }
 
+// What is chance: of a run that was repeated with other seeds.
+void put_seeds(Answer& out, const Metrics& m) {
+  if (m.seeds < 2) return;
+  std::string head = fmt::format("{} seeds, 95 %", m.seeds);
+  for (const OverSeeds& f : m.over_seeds) {
+    const bool time = f.key.ends_with("_ms");
+    const auto text = [&](double v) { return time ? time_text(v * 1e-3) : significant(v); };
+    out.row(head,
+            fmt::format("{:<28} {} ({} to {})", f.key, text(f.mean), text(f.low), text(f.high)));
+    head.clear();
+  }
+  if (!m.slo.terms.empty())
+    out.row("", fmt::format("the SLO is met with {} of {} seeds", m.seeds_meeting_slo, m.seeds));
+}
+
 std::string clip(std::string text, std::size_t width) {
   if (text.size() > width) text = text.substr(0, width - 3) + "...";
   return text;
@@ -240,11 +256,17 @@ std::string outcome_text(const SloOutcome& t) {
 
 std::string deployment_text(const Scenario& scenario, const Metrics& m) {
   const auto& d = scenario.serving.deployment;
-  const std::string replicas = d.replicas > 1 ? fmt::format("{} x ", d.replicas) : "";
-  return fmt::format("{} ({}, KV {}), {}, {}{} on {} x {} ({} GPU{})", d.model.name,
+  const auto pool_text = [](const models::serving::DeploymentSpec& pool) {
+    return (pool.replicas > 1 ? fmt::format("{} x ", pool.replicas) : "") +
+           layout_text(pool.layout);
+  };
+  std::string pools = pool_text(d);
+  for (const auto& decode : scenario.serving.pools)
+    pools = fmt::format("prefill {}, decode {},", pools, pool_text(decode));
+  return fmt::format("{} ({}, KV {}), {}, {} on {} x {} ({} GPU{})", d.model.name,
                      models::llm::to_string(d.precision.weights),
-                     models::hardware::to_string(d.precision.kv), d.engine.name, replicas,
-                     layout_text(d.layout), m.nodes, d.node.name, m.gpus, m.gpus == 1 ? "" : "s");
+                     models::hardware::to_string(d.precision.kv), d.engine.name, pools, m.nodes,
+                     d.node.name, m.gpus, m.gpus == 1 ? "" : "s");
 }
 
 std::string verdict_sentence(const Metrics& m) {
@@ -287,6 +309,7 @@ std::string terminal_answer(const Scenario& scenario, const ServingResult& resul
   put_power(out, m);
   put_cost(out, scenario, m);
   put_slo(out, m);
+  put_seeds(out, m);
   out.blank();
   put_sources(out, result);
   if (!result.conservation_errors.empty())

@@ -10,6 +10,7 @@
 #include "analysis/app/training_commands.hpp"
 #include "models/serving/arrivals.hpp"
 #include "models/serving/serving.hpp"
+#include "scenarios/loader/ledger_scenario.hpp"
 #include "scenarios/loader/scenario_training.hpp"
 #include "scenarios/loader/traffic_scenario.hpp"
 
@@ -61,6 +62,15 @@ int check_file(const std::string& file, const Invocation& invocation) {
       std::cout << fmt::format("{}: ok: {} kinds of traffic over {} GPUs and {} links\n", file,
                                traffic.traffic.streams.size(), traffic.traffic.fabric.gpus.size(),
                                traffic.traffic.fabric.topology.link_count());
+      return kOk;
+    }
+    if (scenarios::loader::is_ledger_scenario(file)) {
+      const auto ledger = scenarios::loader::load_ledger_scenario(
+          file, scenarios::loader::Catalogue(invocation.home));
+      for (const auto& warning : ledger.warnings)
+        fmt::print(stderr, "{}\n", sim::core::to_string(warning));
+      std::cout << fmt::format("{}: ok: {:g} nodes, {:g} requests a day\n", file,
+                               ledger.service.units, ledger.service.requests_per_day);
       return kOk;
     }
     if (scenarios::loader::is_training_scenario(file)) {

@@ -76,8 +76,10 @@ std::string answer(const Comparison& c) {
     const std::string change = r.a != 0.0 && std::isfinite(r.difference)
                                    ? fmt::format("{:+.1f} %", 100.0 * r.difference / r.a)
                                    : "-";
+    const bool same = r.difference == 0.0 && r.low == 0.0 && r.high == 0.0;
     const std::string verdict =
-        !r.significant   ? r.method
+        same             ? "the same"
+        : !r.significant ? r.method
         : *r.significant ? fmt::format("{} to {}", significant(r.low, 3), significant(r.high, 3))
                          : fmt::format("{} to {}: could be chance", significant(r.low, 3),
                                        significant(r.high, 3));

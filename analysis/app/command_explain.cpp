@@ -2,19 +2,17 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "analysis/app/command.hpp"
 #include "analysis/app/definitions.hpp"
 #include "analysis/app/exit_code.hpp"
 #include "analysis/app/options.hpp"
+#include "analysis/app/saved_scenario.hpp"
 #include "analysis/app/session.hpp"
+#include "analysis/exporters/saved_run.hpp"
 #include "analysis/request_story.hpp"
 #include "analysis/results_store.hpp"
-#include "analysis/run_documents.hpp"
 #include "analysis/run_tables.hpp"
 #include "analysis/traffic_story.hpp"
 #include "models/serving/serving.hpp"
@@ -23,7 +21,6 @@ namespace foretoken::analysis::app {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 using sim::core::InputError;
 
 CommandPage explain_page() {
@@ -60,54 +57,14 @@ std::int64_t request_number(const std::string& argument) {
       "'{}': write request=N, the number of a request from 0 on, or traffic=NAME", argument));
 }
 
-Json read_manifest(const fs::path& run) {
-  const fs::path file = run / "manifest.json";
-  std::ifstream stream(file);
-  if (!stream)
-    throw InputError(run.string() +
-                     " is not the folder of a run: it holds no manifest.json (foretoken run makes "
-                     "one)");
-  std::stringstream text;
-  text << stream.rdbuf();
-  const Json json = Json::parse(text.str(), nullptr, false);
-  if (!json.is_object() || !json.contains("scenario") || !json.contains("scenario_hash"))
-    throw InputError(file.string() + ": is not the manifest of a run");
-  return json;
-}
-
-// The scenario as it was run; nothing and the reason why if it has changed or gone.
-std::optional<scenarios::loader::Scenario> load_again(const Json& manifest, const fs::path& home,
-                                                      std::string& why) {
-  std::vector<std::string> overrides;
-  if (manifest.contains("overrides")) overrides = manifest["overrides"];
-  const fs::path here = fs::current_path(), root = fs::absolute(home);
-  try {
-    // Paths in --set count from where the run was started.
-    if (manifest.contains("directory")) fs::current_path(manifest["directory"].get<std::string>());
-    auto scenario = scenarios::loader::load_scenario(manifest["scenario"].get<std::string>(),
-                                                     scenarios::loader::Catalogue(root), overrides);
-    fs::current_path(here);
-    const std::string hash = fmt::format("fnv1a64:{:016x}", scenario_hash(scenario));
-    if (hash == manifest["scenario_hash"]) return scenario;
-    why = "the scenario or a file it names has changed since";
-  } catch (const InputError&) {
-    why = "the scenario can no longer be read";
-  } catch (const fs::filesystem_error&) {
-    why = "the folder it was started in is gone";
-  }
-  std::error_code code;
-  fs::current_path(here, code);
-  return std::nullopt;
-}
-
 int explain_traffic(const fs::path& run, const std::string& name) {
-  (void)read_manifest(run);
+  (void)exporters::open_run(run);  // says so if it is not a run
   std::cout << traffic_story(run / "run.h5", name);
   return kOk;
 }
 
 int explain_request(const fs::path& run, std::int64_t request, const fs::path& home) {
-  const Json manifest = read_manifest(run);
+  const auto saved = exporters::open_run(run);
   const ServingResult tables = read_run_tables(run / "run.h5");
   const auto count = static_cast<std::int64_t>(tables.requests.size());
   if (request >= count)
@@ -115,7 +72,7 @@ int explain_request(const fs::path& run, std::int64_t request, const fs::path& h
                                  run.string(), count, count - 1, request));
   std::cout << fmt::format("request {} of {} in {}\n\n", request, count, run.string());
   std::string why;
-  auto scenario = load_again(manifest, home, why);
+  auto scenario = load_again(saved.manifest, home, why);
   if (scenario) {
     scenario->serving.watch = request;
     const ServingResult result =

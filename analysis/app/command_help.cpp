@@ -5,6 +5,7 @@
 
 #include "analysis/app/command.hpp"
 #include "analysis/app/exit_code.hpp"
+#include "analysis/app/manual_page.hpp"
 #include "analysis/app/options.hpp"
 
 namespace foretoken::analysis::app {
@@ -77,8 +78,13 @@ int help_command(const Invocation& invocation) {
   page.synopsis = "help [units|metrics|exit-codes|COMMAND]";
   page.about = "Explains a topic or a command.\n";
   page.max_arguments = 1;
+  page.options = {{"man", "", "the manual page of all commands, as troff"}};
   const auto line = parse(page, invocation);
   if (!line) return kOk;
+  if (line->has("man")) {
+    std::cout << manual_page(kExitCodes);
+    return kOk;
+  }
   if (line->arguments.empty()) {
     std::cout << overview();
     return kOk;
@@ -93,7 +99,7 @@ int help_command(const Invocation& invocation) {
   }
   for (const Command& command : commands()) {
     names.emplace_back(command.name);
-    if (command.name == word) return command.run({word, {"--help"}, invocation.home, {}});
+    if (command.name == word) return command.run({word, {"--help"}, invocation.home, {}, nullptr});
   }
   throw UsageError(fmt::format("no help on '{}'{}; there is help on {}", word,
                                suggestion(word, names), fmt::join(names, ", ")));

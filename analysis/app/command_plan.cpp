@@ -129,6 +129,22 @@ std::string json_text(const study::PlanSpec& plan, const PlanResult& result) {
   json["rejected"] = Json::array();
   for (const auto& [deployment, why] : result.rejected)
     json["rejected"].push_back({{"deployment", deployment}, {"why", why}});
+  if (result.breaks_at)
+    json["breaks_at"] = {{"load_factor", result.breaks_at->factor},
+                         {"not_found_below", result.breaks_at->beyond},
+                         {"first_to_break", result.breaks_at->term}};
+  json["ways_to_pay"] = Json::array();
+  for (const auto& way : result.ways_to_pay)
+    json["ways_to_pay"].push_back(
+        {{"way", way.name},
+         {"per_hour", {{"cny", way.cny_per_hour}, {"usd", way.usd_per_hour}}},
+         {"break_even_months", way.break_even_months ? Json(*way.break_even_months) : Json()}});
+  if (result.api)
+    json["all_by_api"] = {
+        {"per_hour", {{"cny", result.api->cny_per_hour}, {"usd", result.api->usd_per_hour}}},
+        {"usd_per_million_output_tokens", number(result.api->usd_per_million_output)},
+        {"meets_slo", result.api->meets},
+        {"why_not", result.api->why}};
   json["nearest"] = result.nearest ? json_of(plan, *result.nearest) : Json(nullptr);
   if (!result.day.empty()) {
     json["nodes_by_hour"] = Json::array();
@@ -151,7 +167,9 @@ std::string card_of(const Ranked& r) {
       money_text(m.cost.total_usd_per_hour * 730.0),
       money_text(m.cost.cny_per_million_output_tokens),
       money_text(m.cost.usd_per_million_output_tokens));
-  if (!r.first_to_break.empty()) out += "  first to break: " + r.first_to_break + "\n";
+  if (!r.first_to_break.empty())
+    out += fmt::format("  {}: {}\n", m.slo.met ? "tightest" : "the limit that binds",
+                       r.first_to_break);
   return out;
 }
 
@@ -165,18 +183,49 @@ std::string day_text(const PlanResult& result) {
   return out + "\n";
 }
 
+std::string ways_text(const PlanResult& result) {
+  std::string out;
+  const auto month = [](double cny, double usd) {
+    return fmt::format("CNY {} = USD {} a month", money_text(cny * 730.0), money_text(usd * 730.0));
+  };
+  if (result.ways_to_pay.size() > 1 || result.api) out += "\nWays to pay for it\n";
+  if (result.ways_to_pay.size() > 1 || result.api)
+    for (const auto& way : result.ways_to_pay) {
+      out += fmt::format("  {:<18} {}", way.name, month(way.cny_per_hour, way.usd_per_hour));
+      if (way.break_even_months)
+        out +=
+            fmt::format("; pays after {:.0f} months of the cheapest rent", *way.break_even_months);
+      out += "\n";
+    }
+  if (result.api)
+    out += fmt::format("  {:<18} {}; {}\n", "all by API",
+                       month(result.api->cny_per_hour, result.api->usd_per_hour),
+                       result.api->meets ? "within the SLO as its terms state it"
+                                         : "misses the SLO: " + result.api->why);
+  return out;
+}
+
+std::string breaks_text(const study::BreakingLoad& breaks) {
+  if (breaks.beyond)
+    return fmt::format("  holds up to {:.1f} times this load at least\n", breaks.factor);
+  return fmt::format("  breaks at {:.2f} times this load: {}\n", breaks.factor, breaks.term);
+}
+
 std::string answer(const study::PlanSpec& plan, const PlanResult& result) {
   std::string out = plan.name + "\n";
   if (result.ranked.empty()) {
     out += "Nothing here meets the SLO.\n";
     if (result.nearest)
       out += fmt::format("Nearest: {}\n{}", result.nearest->deployment, card_of(*result.nearest));
+    out += ways_text(result);
   } else {
     const Ranked& best = result.ranked.front();
     out += fmt::format(
         "Recommended: {}\n  {} headroom{}\n{}", best.deployment, percent_text(best.headroom),
         best.metrics.slo.inside_error ? "; the stated error of latencies is larger than that" : "",
         card_of(best));
+    if (result.breaks_at) out += breaks_text(*result.breaks_at);
+    out += ways_text(result);
     if (result.ranked.size() > 1) out += "\nRunners-up\n";
     for (std::size_t i = 1; i < result.ranked.size(); ++i) {
       const Ranked& r = result.ranked[i];
@@ -227,7 +276,8 @@ int plan_command(const Invocation& invocation) {
     const PlanResult result = study::make_plan(plan, evaluator, calibrations, options);
     if (options.progress) fmt::print(stderr, "\n");
     std::cout << (line->has("json") ? json_text(plan, result) : answer(plan, result));
-    return result.ranked.empty() ? kInfeasible : kOk;
+    const bool by_api = result.api && result.api->meets;
+    return result.ranked.empty() && !by_api ? kInfeasible : kOk;
   } catch (const study::Interrupted&) {
     fmt::print(stderr, "foretoken: interrupted\n");
     return kInterrupted;

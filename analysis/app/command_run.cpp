@@ -15,6 +15,7 @@
 #include "analysis/app/session.hpp"
 #include "analysis/app/training_commands.hpp"
 #include "analysis/results_store.hpp"
+#include "analysis/study/aggregate.hpp"
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
 #include "models/serving/arrivals.hpp"
@@ -49,12 +50,14 @@ CommandPage run_page() {
       {"json", "", "print only the summary, as JSON"},
       {"set", "PATH=VALUE", "replace one value of the scenario; may be repeated", "", true},
       {"seed", "N", "seed of the random streams (default: the scenario's, or 1)"},
+      {"repeats", "N", "independent seeds, the stated one first; prints what is chance", "1"},
       {"threads", "N", "threads; the result does not depend on it", "1"},
       {"executor", "KIND", "auto, serial or threads (under mpirun always ranks)", "auto"},
       {"require", "", "exit 5 if the SLO is missed"},
       {"time-limit", "TIME", "stop after this much wall time, e.g. 30s; exit 6"},
       {"mem-limit", "SIZE", "stop above this resident memory, e.g. 2GiB; exit 6"},
-      {"progress", "WHEN", "auto (a line on stderr if it is a terminal) or none", "auto"},
+      {"progress", "WHEN",
+       "auto (a line on stderr if it is a terminal), json (lines on stderr) or none", "auto"},
       {"verbose,v", "", "say on stderr what is being done"},
   };
   return page;
@@ -72,8 +75,9 @@ engine::RunOptions run_options(const ParsedLine& line) {
   return options;
 }
 
-bool progress_wanted(const ParsedLine& line) {
-  return line.choice("progress", {"auto", "none"}) == "auto";
+Progress progress_wanted(const ParsedLine& line) {
+  const std::string& kind = line.choice("progress", {"auto", "json", "none"});
+  return kind == "auto" ? Progress::line : kind == "json" ? Progress::json : Progress::none;
 }
 
 // Simulated seconds until the last arrival, for the progress line; 0 = unknown.
@@ -126,6 +130,12 @@ int early_end(engine::StopReason reason) {
   return kOk;
 }
 
+bool ended_early(engine::StopReason reason) {
+  using engine::StopReason;
+  return reason == StopReason::interrupted || reason == StopReason::time_limit ||
+         reason == StopReason::memory_limit;
+}
+
 int exit_code(const ServingResult& result, const Metrics& metrics, bool require) {
   if (const int early = early_end(result.run.reason); early != kOk) return early;
   for (const std::string& error : result.conservation_errors) {
@@ -148,13 +158,29 @@ int exit_code(const ServingResult& result, const Metrics& metrics, bool require)
   return kOk;
 }
 
+// Said before any work is done. The estimate is a lower one: what passes may still be stopped by
+// --mem-limit.
+bool fits_memory(const Scenario& scenario, std::optional<double> limit) {
+  constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+  const double needed = serving::simulation_bytes(scenario.serving);
+  const double there = limit ? std::min(*limit, machine_memory()) : machine_memory();
+  if (needed <= there) return true;
+  fmt::print(stderr,
+             "foretoken: this run needs {:.3g} GiB of memory or more, and {:.3g} GiB are {}; {}\n",
+             needed / kGiB, there / kGiB, limit && *limit <= there ? "allowed" : "there",
+             scenario.serving.record_requests
+                 ? "records: none keeps no record of each request, or shorten the workload"
+                 : "simulate fewer replicas");
+  return false;
+}
+
 struct Simulated {
   Scenario scenario;
   ServingResult result;
   Metrics metrics;
 };
 
-Simulated simulate(Scenario scenario, engine::RunOptions options, bool show_progress,
+Simulated simulate(Scenario scenario, engine::RunOptions options, Progress show_progress,
                    const fs::path& home) {
   auto calibration = load_calibration(home, scenario);
   log_info(fmt::format("{} tables of measurements loaded", calibration->tables.size()));
@@ -164,6 +190,47 @@ Simulated simulate(Scenario scenario, engine::RunOptions options, bool show_prog
   log_info(fmt::format("{} events in {:.3f} s", result.run.events, result.run.wall_s));
   Metrics metrics = summarise(scenario, result);
   return {std::move(scenario), std::move(result), std::move(metrics)};
+}
+
+// Figures of a run by their key in summary.json, for their spread over seeds.
+std::vector<std::pair<std::string, double>> figures_of(const Metrics& m) {
+  return {{"p50_ttft_ms", m.ttft.p50 * 1e3},
+          {"p99_ttft_ms", m.ttft.p99 * 1e3},
+          {"p50_tpot_ms", m.tpot.p50 * 1e3},
+          {"p99_tpot_ms", m.tpot.p99 * 1e3},
+          {"p99_e2el_ms", m.e2el.p99 * 1e3},
+          {"output_throughput", m.output_rate.value},
+          {"slo.attainment.value", m.slo.attainment},
+          {"energy.mean_gpu_watts", m.energy.mean_gpu_watts},
+          {"cost.per_million_output_tokens.cny", m.cost.cny_per_million_output_tokens}};
+}
+
+// The same scenario with the seeds after its own; false when it ended early.
+bool repeat(Simulated& run, int repeats, engine::RunOptions options, const fs::path& home) {
+  const auto calibration = load_calibration(home, run.scenario);
+  options.progress = nullptr;
+  auto figures = figures_of(run.metrics);
+  std::vector<std::vector<double>> values;
+  for (const auto& [key, value] : figures) values.push_back({value});
+  run.metrics.seeds = repeats;
+  run.metrics.seeds_meeting_slo = run.metrics.slo.met ? 1 : 0;
+  Scenario scenario = run.scenario;
+  for (int i = 1; i < repeats; ++i) {
+    ++scenario.serving.seed;
+    const ServingResult result = serving::simulate(scenario.serving, calibration, options);
+    if (ended_early(result.run.reason) || !result.conservation_errors.empty()) return false;
+    const Metrics metrics = summarise(scenario, result);
+    run.metrics.seeds_meeting_slo += metrics.slo.met ? 1 : 0;
+    const auto again = figures_of(metrics);
+    for (std::size_t f = 0; f < again.size(); ++f) values[f].push_back(again[f].second);
+  }
+  for (std::size_t f = 0; f < figures.size(); ++f) {
+    const auto over = study::aggregate(values[f]);
+    if (over.n >= 2)
+      run.metrics.over_seeds.push_back(
+          {figures[f].first, over.mean, over.mean - over.half_width, over.mean + over.half_width});
+  }
+  return true;
 }
 
 RunInfo run_info(const Invocation& invocation, const ParsedLine& line,
@@ -202,7 +269,7 @@ int run_command(const Invocation& invocation) {
     options.transport = transport.get();
   }
   if (!speaks) silence_output();
-  const bool progress = speaks && progress_wanted(*line);
+  const Progress progress = speaks ? progress_wanted(*line) : Progress::none;
 
   Scenario scenario = load_with_warnings(line->arguments[0], invocation.home, overrides_of(*line));
   if (line->has("require") && scenario.slo.empty()) {
@@ -210,14 +277,18 @@ int run_command(const Invocation& invocation) {
   }
   const fs::path directory =
       line->has("out") ? fs::path(line->text("out")) : default_run_directory(scenario);
+  if (!fits_memory(scenario, options.memory_limit_bytes)) return kLimitHit;
   if (files && speaks) check_writable(directory);  // before the work, not after it
 
   const InterruptGuard interrupt;  // until the files are whole
   options.interrupt = interrupt.flag();
-  const Simulated run =
-      simulate(std::move(scenario), std::move(options), progress, invocation.home);
+  Simulated run = simulate(std::move(scenario), options, progress, invocation.home);
+  const int repeats = static_cast<int>(line->integer("repeats", 1, 10'000));
+  const bool whole = repeats == 1 || ended_early(run.result.run.reason) ||
+                     repeat(run, repeats, options, invocation.home);
   if (!speaks) return kOk;
-  const int code = exit_code(run.result, run.metrics, line->has("require"));
+  int code = exit_code(run.result, run.metrics, line->has("require"));
+  if (!whole && code == kOk) code = kInterrupted;
   const RunInfo info = run_info(invocation, *line, start);
   if (files) write_run(directory, run.scenario, run.result, run.metrics, info);
   if (line->has("json")) {

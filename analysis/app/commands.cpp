@@ -13,12 +13,19 @@ const std::vector<Command>& commands() {
        plan_command},
       {"capacity", "predict", "the largest load a deployment serves within its SLO",
        capacity_command},
+      {"cost", "predict", "what owning, renting or calling costs, entry by entry", cost_command},
       {"sweep", "predict", "one scenario at many values, kept in one table", sweep_command},
       {"compare", "predict", "what differs between two runs, and whether it is chance",
        compare_command},
-      {"export", "predict", "a run's timeline for Perfetto", export_command},
+      {"report", "predict", "one page of one run or several: choice, load, efficiency, cost, trust",
+       report_command},
+      {"export", "predict", "a run as CSV, JSON lines, vLLM's benchmark file or Perfetto trace",
+       export_command},
+      {"emit", "predict", "a deployment as engine flags, Kubernetes, Slurm; its benchmark",
+       emit_command},
       {"explain", "predict", "a request of a run in words; what a metric or a key means",
        explain_command},
+      {"serve", "predict", "a local page: runs, reports, a scenario editor", serve_command},
       {"check", "prepare", "look for mistakes in scenario files without running them",
        check_command},
       {"list", "prepare", "models, hardware, engines, policies or workloads in the catalogue",
@@ -29,6 +36,8 @@ const std::vector<Command>& commands() {
       {"import", "trust", "what a trace of requests is like; a profiler's trace as a table",
        import_command},
       {"bench", "trust", "speed of the simulator itself", bench_command},
+      {"doctor", "more", "look for what is missing on this machine", doctor_command},
+      {"completion", "more", "completion for bash, zsh or fish", completion_command},
       {"help", "more", "units, metrics, exit-codes, or a command", help_command},
   };
   return kCommands;
@@ -41,8 +50,7 @@ std::string version_line() {
 
 std::string overview() {
   std::string page =
-      "foretoken: latency, throughput, power and cost of a DeepSeek deployment,\n"
-      "predicted before the hardware is bought.\n\n"
+      "foretoken: latency, throughput, power and cost of a DeepSeek deployment, predicted.\n\n"
       "usage: foretoken COMMAND [arguments] [options]\n";
   std::string_view group;
   for (const Command& command : commands()) {

@@ -98,6 +98,11 @@ std::optional<double> quantity(const ParsedLine& line, const std::string& name,
 
 std::optional<ParsedLine> parse(CommandPage page, const Invocation& invocation) {
   page.options.push_back({"help,h", "", "this page"});
+  if (invocation.pages != nullptr) {
+    PageList& list = *invocation.pages;
+    list.entries.push_back({list.prefix + invocation.command, std::move(page)});
+    return std::nullopt;
+  }
   const po::options_description shown = described(page.options);
   po::options_description all;
   all.add(shown);
@@ -118,6 +123,13 @@ std::optional<ParsedLine> parse(CommandPage page, const Invocation& invocation) 
   } catch (const po::error& error) {
     throw UsageError(error.what());
   }
+}
+
+PageList all_pages() {
+  PageList list;
+  for (const Command& command : commands())
+    command.run({std::string(command.name), {}, {}, {}, &list});
+  return list;
 }
 
 const std::string& ParsedLine::text(const std::string& name) const {

@@ -58,7 +58,21 @@ class ParsedLine {
   [[nodiscard]] std::optional<double> bytes(const std::string& name) const;
 };
 
-// Prints the page and returns nothing where --help is among the arguments.
+// Pages of commands, and of the commands of commands ("validate kernels").
+struct PageList {
+  struct Entry {
+    std::string name;
+    CommandPage page;
+  };
+  std::vector<Entry> entries;
+  std::string prefix;  // "validate " while its commands are asked
+};
+
+// Every page, in the order of --help.
+PageList all_pages();
+
+// Prints the page and returns nothing where --help is among the arguments; returns nothing, too,
+// where the invocation only asks for the page.
 std::optional<ParsedLine> parse(CommandPage page, const Invocation& invocation);
 
 // " (did you mean 'x'?)", or nothing when no candidate is near.

@@ -18,16 +18,28 @@ std::string clock_text(double seconds) {
                    : fmt::format("{:02}:{:02}", minutes, rest);
 }
 
-ProgressLine::ProgressLine(bool wanted, double expected_end_s)
-    : active_(wanted && stderr_is_terminal()), expected_end_s_(expected_end_s) {}
+ProgressLine::ProgressLine(Progress kind, double expected_end_s)
+    : kind_(kind), expected_end_s_(expected_end_s) {
+  if (kind_ == Progress::line && !stderr_is_terminal()) kind_ = Progress::none;
+}
 
 ProgressLine::~ProgressLine() {
   if (drawn_) std::fputs("\r\033[K", stderr);
 }
 
 std::function<void(sim::core::Time, std::uint64_t)> ProgressLine::callback() {
-  if (!active_) return {};
+  if (kind_ == Progress::none) return {};
+  if (kind_ == Progress::json)
+    return [this](sim::core::Time now, std::uint64_t events) { tell(now, events); };
   return [this](sim::core::Time now, std::uint64_t events) { draw(now, events); };
+}
+
+void ProgressLine::tell(sim::core::Time now, std::uint64_t events) {
+  const double share =
+      expected_end_s_ > 0 ? std::clamp(now.seconds() / expected_end_s_, 0.0, 1.0) : -1.0;
+  fmt::print(stderr, "{{\"progress\":{{\"simulated_s\":{:.3f},\"events\":{},\"share\":{}}}}}\n",
+             now.seconds(), events, share >= 0 ? fmt::format("{:.4f}", share) : "null");
+  std::fflush(stderr);
 }
 
 void ProgressLine::draw(sim::core::Time now, std::uint64_t events) {

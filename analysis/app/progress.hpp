@@ -8,11 +8,16 @@
 
 namespace foretoken::analysis::app {
 
-// One line on stderr that is redrawn, only where stderr is a terminal.
+enum class Progress {
+  none,
+  line,  // one line on stderr that is redrawn, only where stderr is a terminal
+  json,  // {"progress": {...}} a line on stderr, for programs
+};
+
 class ProgressLine {
  public:
   // `expected_end_s`: simulated seconds until the last arrival; 0 = unknown.
-  ProgressLine(bool wanted, double expected_end_s);
+  ProgressLine(Progress kind, double expected_end_s);
   ~ProgressLine();
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -21,7 +26,8 @@ class ProgressLine {
 
  private:
   void draw(sim::core::Time now, std::uint64_t events);
-  bool active_ = false;
+  void tell(sim::core::Time now, std::uint64_t events);
+  Progress kind_ = Progress::none;
   bool drawn_ = false;
   double expected_end_s_ = 0.0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

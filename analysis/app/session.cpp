@@ -4,10 +4,13 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <fstream>
 
-#include "scenarios/loader/calibration_file.hpp"
+#include "analysis/study/evaluate.hpp"
 #include "sim/core/error.hpp"
 
 namespace foretoken::analysis::app {
@@ -37,21 +40,16 @@ fs::path calibration_file(const fs::path& home) {
 
 std::shared_ptr<const models::kernels::Calibration> load_calibration(
     const fs::path& home, const loader::Scenario& scenario) {
-  const std::string& tables = scenario.serving.deployment.node.gpu.tables;
-  if (scenario.calibration.empty()) return loader::read_calibration(calibration_file(home), tables);
-  // The product may have no table of this GPU: then those of its relatives serve where the own
-  // measurements do not reach.
-  const auto own = loader::read_calibration(scenario.calibration, tables);
-  if (own->tables.empty()) {
-    throw sim::core::InputError(fmt::format(
-        "{}: no measurement of {} in it; it has to be made with "
-        "--gpu {}",
-        scenario.calibration.string(), tables, scenario.serving.deployment.node.gpu.name));
-  }
-  auto product = loader::read_calibration(calibration_file(home), tables);
-  if (product->tables.empty()) product = loader::read_calibration(calibration_file(home));
-  return std::make_shared<const models::kernels::Calibration>(
-      models::kernels::merged(*product, *own));
+  return study::read_calibration_of(calibration_file(home), scenario);
+}
+
+double machine_memory() {
+  double bytes =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  double limit = 0;  // the file says "max" where there is none
+  if (std::ifstream group("/sys/fs/cgroup/memory.max"); group >> limit && limit > 0)
+    bytes = std::min(bytes, limit);
+  return bytes;
 }
 
 ResourceUse resource_use() {

@@ -20,6 +20,9 @@ std::shared_ptr<const models::kernels::Calibration> load_calibration(
     const std::filesystem::path& home, const scenarios::loader::Scenario& scenario);
 std::filesystem::path calibration_file(const std::filesystem::path& home);
 
+// Memory of this machine, or of the control group that the process lives in, in bytes.
+double machine_memory();
+
 struct ResourceUse {
   double cpu_s = 0.0;  // user and system, of this process so far
   double peak_rss_mib = 0.0;

@@ -12,6 +12,18 @@ namespace foretoken::analysis::app {
 
 int run_subcommand(const Invocation& invocation, std::string_view noun, std::string_view about,
                    const std::vector<Subcommand>& subcommands) {
+  if (invocation.pages != nullptr) {
+    PageList& list = *invocation.pages;
+    CommandPage page;
+    page.synopsis = fmt::format("{} NAME [options]", invocation.command);
+    page.about = fmt::format("{}\n", about);
+    list.entries.push_back({invocation.command, std::move(page)});
+    list.prefix = invocation.command + " ";
+    for (const Subcommand& sub : subcommands)
+      sub.run({std::string(sub.name), {}, {}, {}, invocation.pages});
+    list.prefix.clear();
+    return kOk;
+  }
   const std::vector<std::string>& args = invocation.args;
   if (!args.empty() && (args[0] == "--help" || args[0] == "-h")) {
     std::cout << fmt::format("usage: foretoken {} NAME [options]\n\n{}\n", invocation.command,

@@ -6,7 +6,9 @@ namespace foretoken::analysis::app {
 
 // args without the subject.
 int validate_cases_command(const Invocation&);
+int validate_claims_command(const Invocation&);
 int validate_kernels_command(const Invocation&);
+int validate_power_command(const Invocation&);
 int validate_serving_command(const Invocation&);
 int validate_trace_command(const Invocation&);
 int validate_training_command(const Invocation&);

@@ -29,9 +29,10 @@ function tiles() {
   const cost = S.cost;
   const first = DATA.currency.toLowerCase();
   const month = (code) => cost.per_hour[code] * 730;
+  const interval = (key, half) => (S.figures[key].low === null ? half : words.tileRange(half, time(S.figures[key].low), time(S.figures[key].high)));
   const list = [
-    tile(words.tileTtft, time(S.p99_ttft_ms), words.tileHalf(time(S.p50_ttft_ms))),
-    tile(words.tileTpot, time(S.p99_tpot_ms), words.tileHalf(time(S.p50_tpot_ms))),
+    tile(words.tileTtft, time(S.p99_ttft_ms), interval("p99_ttft", words.tileHalf(time(S.p50_ttft_ms)))),
+    tile(words.tileTpot, time(S.p99_tpot_ms), interval("p99_tpot", words.tileHalf(time(S.p50_tpot_ms)))),
     tile(words.tileOut, number(S.output_throughput, 4), words.tileOutNote(number(S.per_gpu.output_tokens_per_s.value), S.deployment.gpus)),
     tile(words.tileCost, `${DATA.currency}${NB}${amount(cost.per_million_output_tokens[first])}`,
       words.tileMonth(`${DATA.currency}${NB}${amount(month(first))}`)),
@@ -156,6 +157,8 @@ function trust() {
     .map((s) => [{ text: s.name, kind: "break" }, percent(s.share_of_step_time), { text: words.prov[s.provenance], badge: true }, `±${errorText(s.relative_error)}`]);
   const list = [paragraph(words.trustIntro), table(words.figHead, figureRows(), { numeric: [1, 2] }), paragraph(words.provNote, "quiet"),
     table(words.srcHead, sources, { caption: words.srcCaption, numeric: [1, 3] })];
+  if (S.over_seeds)
+    list.push(table(words.seedsHead, Object.entries(S.over_seeds.metrics).map(([key, m]) => [{ text: key, kind: "break" }, number(m.mean, 4), `${number(m.low, 4)} – ${number(m.high, 4)}`, whole(S.over_seeds.seeds)]), { caption: words.seedsCaption, numeric: [1, 2, 3] }));
   const passed = S.conservation.passed;
   list.push(el("p", {}, el("span", { class: `mark ${passed ? "good" : "bad"}`, text: `${passed ? "✓" : "✗"} ${passed ? words.conservation.good : `${words.conservation.bad} ${S.conservation.errors.join("; ")}`}` })));
   if (S.warnings.length) list.push(el("h3", { text: words.warnings }), ...S.warnings.map((w) => el("pre", { text: w })));
@@ -166,10 +169,20 @@ function reproduce() {
   const words = t();
   const rows = Object.entries(words.reproRows).map(([key, label]) => [label, { text: String(DATA.meta[key]), kind: "break" }]);
   for (const [file, hash] of Object.entries(DATA.meta.inputs)) rows.push([{ text: file, kind: "break" }, { text: hash, kind: "break" }]);
-  return [paragraph(words.repro), el("pre", {}, el("code", { text: DATA.meta.command })), table(words.reproHead, rows)];
+  return [paragraph(words.repro), el("pre", {}, el("code", { text: DATA.meta.command + (DATA.report_command ? `\n${DATA.report_command}` : "") })), table(words.reproHead, rows)];
 }
 
-const SECTIONS = { verdict, slo, latency, cluster, time: timeAccount, memory, cost, energy, trust, reproduce };
+// Only where the scenario says what was published of its deployment.
+function published() {
+  const words = t();
+  const rows = S.published.figures.map((f) => [{ text: f.quantity, kind: "break" }, number(f.published), number(f.predicted),
+    f.off_percent === null ? "–" : `${f.off_percent > 0 ? "+" : ""}${f.off_percent.toFixed(1)}${NB}%`]);
+  return [table(words.publishedHead, rows, { numeric: [1, 2, 3] }), paragraph(`${S.published.source} (${S.published.date})`, "quiet")];
+}
+
+// What is not in every report is left out where it is not.
+const OPTIONAL = { choice: () => DATA.runs || DATA.plan, published: () => S.published, load: () => DATA.load, efficiency: () => DATA.efficiency };
+const SECTIONS = { verdict, choice, published, slo, load, latency, cluster, time: timeAccount, efficiency, memory, cost, energy, trust, reproduce };
 
 function render() {
   const words = t();
@@ -185,6 +198,7 @@ function render() {
   document.getElementById("footer").textContent = words.footer(S.foretoken_version);
   const links = [], sections = [];
   for (const [id, build] of Object.entries(SECTIONS)) {
+    if (OPTIONAL[id] && !OPTIONAL[id]()) continue;
     links.push(el("a", { href: `#${id}`, text: words.sections[id] }));
     sections.push(el("section", { id, "aria-labelledby": `${id}-head` }, el("h2", { id: `${id}-head`, text: words.sections[id] }), ...build()));
   }
@@ -219,7 +233,7 @@ function leavePaper() {
 }
 
 function start() {
-  const asked = new URLSearchParams(location.search).get("lang") || navigator.language || "en";
+  const asked = new URLSearchParams(location.search).get("lang") || DATA.language || navigator.language || "en";
   state.language = asked.toLowerCase().startsWith("zh") ? "zh" : "en";
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   render();

@@ -144,7 +144,7 @@ function bars(id, title, xName, labels, values, column, format) {
       type: "bar",
       data: { labels, datasets: [{ data: values, backgroundColor: palette(0), maxBarThickness: 44 }] },
       options: options({
-        x: axis(xName, { beginAtZero: true }), y: axis("", { title: { display: false }, grid: { display: false } }), legend: false,
+        x: axis(xName, { beginAtZero: true }), y: axis("", { title: { display: false }, grid: { display: false }, ticks: labels.length > 6 ? { autoSkip: false, font: { size: 9 } } : {} }), legend: false,
         tooltip: { label: (c) => format(c.parsed.x) }, more: { indexAxis: "y", interaction: { mode: "nearest", axis: "y", intersect: false } },
       }),
     }),

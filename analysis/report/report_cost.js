@@ -34,6 +34,8 @@ function costAccount(fields) {
   } else {
     lines.push({ name: "rent", ...both(S.deployment.gpus * fields.gpu_hour.value, fields.gpu_hour.unit) });
   }
+  const api = S.cost.per_hour_lines.find((l) => l.name === "api");
+  if (api) lines.push({ name: "api", ...both(api.usd, "USD") });
   const hour = { cny: 0, usd: 0 };
   for (const line of lines) for (const code of ["cny", "usd"]) hour[code] += line[code];
   const scaled = (factor) => ({ cny: hour.cny * factor, usd: hour.usd * factor });
@@ -91,15 +93,16 @@ function cost() {
   const show = (edited) => {
     const account = costAccount(fields);
     state.charts = state.charts.filter((c) => {
-      const old = c.canvas.id === "chart-cost";
+      const old = ["chart-cost", "chart-tornado"].includes(c.canvas.id);
       if (old && c.drawn) c.drawn.destroy();
       return !old;
     });
-    chart.replaceChildren(costChart(account));
+    const swing = tornado(fields);
+    chart.replaceChildren(costChart(account), ...(swing ? [charts(swing)] : []));
     figures.replaceChildren(costTable(account));
     note.textContent = edited ? words.edited : words.whatIf;
     reset.hidden = !edited;
-    if (edited) drawCharts({}, "chart-cost");
+    if (edited) for (const id of ["chart-cost", "chart-tornado"]) drawCharts({}, id);
   };
   const start = () => form.replaceChildren(costEditor(fields, () => show(true)));
   reset.addEventListener("click", () => {

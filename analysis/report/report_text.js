@@ -4,7 +4,8 @@ const TEXT = {
   en: {
     other: "中文", otherCode: "zh", theme: "Light / dark", print: "Print", skip: "Skip to the verdict",
     csv: "CSV", csvOf: (t) => `Download as CSV: ${t}`, all: "all",
-    sections: { verdict: "Verdict", slo: "SLO", latency: "Latency", cluster: "Inside the engine",
+    publishedHead: ["Figure", "Published", "Predicted", "Off by"],
+    sections: { verdict: "Verdict", published: "Against what was published", slo: "SLO", latency: "Latency", cluster: "Inside the engine",
       time: "Where time goes", memory: "Memory", cost: "Cost", energy: "Energy", trust: "Trust",
       reproduce: "Reproduce" },
     meets: "Meets the SLO", misses: "Misses the SLO", noSlo: "No SLO stated", near: ", but within the stated error",
@@ -81,7 +82,8 @@ const TEXT = {
   zh: {
     other: "English", otherCode: "en", theme: "明 / 暗", print: "打印", skip: "跳到结论",
     csv: "CSV", csvOf: (t) => `下载 CSV：${t}`, all: "全部",
-    sections: { verdict: "结论", slo: "SLO", latency: "时延", cluster: "引擎内部", time: "时间去向",
+    publishedHead: ["指标", "公开值", "预测值", "偏差"],
+    sections: { verdict: "结论", published: "与公开数据对照", slo: "SLO", latency: "时延", cluster: "引擎内部", time: "时间去向",
       memory: "显存", cost: "成本", energy: "能耗", trust: "可信度", reproduce: "复现" },
     meets: "满足 SLO", misses: "未满足 SLO", noSlo: "未设定 SLO", near: "，但在误差范围内",
     tightest: (term, value, limit, margin) => `${term} 为 ${value}，比上限 ${limit} 低 ${margin}。`,

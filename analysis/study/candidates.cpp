@@ -61,26 +61,36 @@ std::vector<Group> groups_of(const PlanSpec& plan) {
   return groups;
 }
 
-// Nodes, replicas and batch limits of one layout.
+// None of the requests, and each share of the plan.
+std::vector<double> api_shares(const PlanSpec& plan) {
+  std::vector<double> shares{0.0};
+  if (plan.api) shares.insert(shares.end(), plan.api->shares.begin(), plan.api->shares.end());
+  return shares;
+}
+
+// Nodes, replicas, batch limits and shares by API of one layout.
 void add_members(const PlanSpec& plan, const Group& group, const Candidate& family,
                  int gpus_per_node, CandidateSet& set) {
   for (const int nodes : group.option->nodes) {
     const int gpus = nodes * gpus_per_node;
     if (gpus % family.layout.gpus() != 0) continue;  // some would stay idle
     for (const int tokens : plan.max_tokens)
-      for (const int sequences : plan.max_sequences) {
-        Candidate c = family;
-        c.number = set.candidates.size();
-        c.nodes = nodes;
-        c.gpus = gpus;
-        c.replicas = gpus / family.layout.gpus();
-        c.max_tokens = tokens;
-        c.max_sequences = sequences;
-        set.candidates.push_back(std::move(c));
-        if (set.candidates.size() > kMostCandidates)
-          throw sim::core::InputError(fmt::format("{}: more than {} candidates; shorten its lists",
-                                                  plan.file.string(), kMostCandidates));
-      }
+      for (const int sequences : plan.max_sequences)
+        for (const double api_share : api_shares(plan)) {
+          Candidate c = family;
+          c.api_share = api_share;
+          c.number = set.candidates.size();
+          c.nodes = nodes;
+          c.gpus = gpus;
+          c.replicas = gpus / family.layout.gpus();
+          c.max_tokens = tokens;
+          c.max_sequences = sequences;
+          set.candidates.push_back(std::move(c));
+          if (set.candidates.size() > kMostCandidates)
+            throw sim::core::InputError(
+                fmt::format("{}: more than {} candidates; shorten its lists", plan.file.string(),
+                            kMostCandidates));
+        }
   }
 }
 
@@ -105,6 +115,14 @@ Overrides overrides_of(const PlanSpec& plan, const Candidate& c) {
     overrides.push_back(fmt::format("deployment.batching.max_tokens={}", c.max_tokens));
   if (c.max_sequences > 0)
     overrides.push_back(fmt::format("deployment.batching.max_sequences={}", c.max_sequences));
+  if (c.api_share > 0.0) {
+    const auto& api = plan.api->terms;
+    overrides.push_back(fmt::format(
+        "cluster.remote_api={{share: {}, round_trip: {}s, first_token: {}s, tokens_per_s: {}, "
+        "usd_per_million_input: {}, usd_per_million_output: {}}}",
+        c.api_share, api.round_trip_s, api.first_token_s, api.tokens_per_s,
+        api.usd_per_million_input, api.usd_per_million_output));
+  }
   return overrides;
 }
 
@@ -115,11 +133,13 @@ std::string describe(const Candidate& c, const Scenario& scenario) {
   if (d.layout.data_attention > 1) layout += fmt::format(" DP{}", d.layout.data_attention);
   if (d.layout.expert > 1) layout += fmt::format(" EP{}", d.layout.expert);
   std::string text = fmt::format(
-      "{} x {} ({} GPUs), {}, {} replica{} of {}, {}, KV {}, {}{} tokens, {} sequences", c.nodes,
-      d.node.name, c.gpus, d.engine.name, c.replicas, c.replicas == 1 ? "" : "s", layout,
-      models::llm::to_string(d.precision.weights), models::hardware::to_string(d.precision.kv),
-      c.policy.empty() ? "" : c.policy + ", ", d.batching.max_tokens, d.batching.max_sequences);
+      "{} x {} ({} GPU{}), {}, {} replica{} of {}, {}, KV {}, {}{} tokens, {} sequences", c.nodes,
+      d.node.name, c.gpus, c.gpus == 1 ? "" : "s", d.engine.name, c.replicas,
+      c.replicas == 1 ? "" : "s", layout, models::llm::to_string(d.precision.weights),
+      models::hardware::to_string(d.precision.kv), c.policy.empty() ? "" : c.policy + ", ",
+      d.batching.max_tokens, d.batching.max_sequences);
   if (c.pay.starts_with("rent:")) text += ", rented (" + c.pay.substr(5) + ")";
+  if (c.api_share > 0.0) text += fmt::format(", {:g} % of requests by API", 100.0 * c.api_share);
   return text;
 }
 
@@ -163,6 +183,10 @@ CandidateSet make_candidates(const PlanSpec& plan, const Evaluator& evaluator) {
       set.rejected.push_back({name, error.diagnostics().front().message});
       continue;
     }
+    if (plan.api && base->serving.cluster.remote.share == 0.0) {
+      base->serving.cluster.remote = plan.api->terms;  // scenario_of gives it its share
+      base->serving.cluster.remote.share = 0.0;
+    }
     const auto& d = base->serving.deployment;
     const int most =
         *std::max_element(group.option->nodes.begin(), group.option->nodes.end()) * d.node.gpus;
@@ -198,6 +222,7 @@ Scenario scenario_of(const Candidate& c, const Scenario& base) {
   d.replicas = c.replicas;
   if (c.max_tokens > 0) d.batching.max_tokens = c.max_tokens;
   if (c.max_sequences > 0) d.batching.max_sequences = c.max_sequences;
+  if (c.api_share > 0.0) scenario.serving.cluster.remote.share = c.api_share;
   return scenario;
 }
 

@@ -12,6 +12,7 @@ struct Candidate {
   int nodes = 1, gpus = 0, replicas = 1;
   models::llm::Layout layout;
   int max_tokens = 0, max_sequences = 0;  // 0 = the scenario's
+  double api_share = 0.0;                 // of the requests, sent to the plan's api
 };
 
 struct Rejection {

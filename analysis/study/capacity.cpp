@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "analysis/number_text.hpp"
 #include "analysis/study/aggregate.hpp"
 
 namespace foretoken::analysis::study {
@@ -24,6 +25,7 @@ struct Tried {
   bool met = false, met_if_slower = false, met_if_faster = false;
   double relative_error = 0.0;
   std::string tightest;
+  double tightest_s = 0.0;
 };
 
 double share(double value) { return std::isfinite(value) ? value : 0.0; }
@@ -35,11 +37,11 @@ bool terms_met(const SloReport& slo, double stretch) {
   });
 }
 
-std::string tightest_term(const SloReport& slo) {
+const SloOutcome* tightest_term(const SloReport& slo) {
   const auto least = std::min_element(
       slo.terms.begin(), slo.terms.end(),
       [](const SloOutcome& a, const SloOutcome& b) { return a.margin < b.margin; });
-  return least == slo.terms.end() ? std::string() : least->term.text;
+  return least == slo.terms.end() ? nullptr : &*least;
 }
 
 LoadPoint point_of(const Metrics& m, double load) {
@@ -119,6 +121,15 @@ class Search {
     }
     return low;
   }
+  // At the least load with anything served: what binds, and by how much it is missed.
+  [[nodiscard]] std::string nearest_miss() const {
+    for (const auto& [factor, tried] : tried_)
+      if (std::isfinite(tried.point.e2el_p99_s))
+        return fmt::format("at {} {} the limit that binds is {}, and it is {}",
+                           significant(tried.point.load, 3), whole_ ? "in flight" : "requests/s",
+                           tried.tightest, time_text(tried.tightest_s));
+    return "nothing is served at any load";
+  }
   [[nodiscard]] double stated() const { return stated_; }
   [[nodiscard]] std::size_t simulations() const { return tried_.size(); }
 
@@ -144,7 +155,10 @@ class Search {
     Tried tried;
     tried.point = point_of(m, factor * stated_);
     tried.relative_error = m.latency.relative_error.value_or(0.0);
-    tried.tightest = tightest_term(m.slo);
+    if (const SloOutcome* term = tightest_term(m.slo)) {
+      tried.tightest = term->term.text;
+      tried.tightest_s = term->value_s;
+    }
     if (options_.attainment) {
       tried.met = share(m.slo.attainment) >= *options_.attainment;
       tried.met_if_slower = share(m.slo.attainment_low) >= *options_.attainment;
@@ -238,10 +252,7 @@ Capacity find_capacity(const Evaluator& evaluator, const Scenario& scenario,
                   scenario.serving.seed + static_cast<std::uint64_t>(repeat));
     const double factor = search.largest(Test::as_predicted);
     if (factor == 0.0) {
-      const Tried& least = search.at(kLeast * 2);
-      throw sim::core::InfeasibleError(
-          fmt::format("no load meets the SLO: at {:.3g} the limit that binds is {}",
-                      least.point.load, least.tightest));
+      throw sim::core::InfeasibleError("no load meets the SLO: " + search.nearest_miss());
     }
     capacity.by_seed.push_back(factor * search.stated());
     low.push_back(search.largest(Test::if_slower) * search.stated());

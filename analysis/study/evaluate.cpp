@@ -10,11 +10,28 @@
 
 namespace foretoken::analysis::study {
 
+std::shared_ptr<const models::kernels::Calibration> read_calibration_of(
+    const std::filesystem::path& product_file, const Scenario& scenario) {
+  namespace loader = scenarios::loader;
+  const auto& gpu = scenario.serving.deployment.node.gpu;
+  if (scenario.calibration.empty()) return loader::read_calibration(product_file, gpu.tables);
+  // The product may have no table of this GPU: then those of its relatives serve where the own
+  // measurements do not reach.
+  const auto own = loader::read_calibration(scenario.calibration, gpu.tables);
+  if (own->tables.empty())
+    throw sim::core::InputError(scenario.calibration.string() + ": no measurement of " +
+                                gpu.tables + " in it; it has to be made with --gpu " + gpu.name);
+  auto product = loader::read_calibration(product_file, gpu.tables);
+  if (product->tables.empty()) product = loader::read_calibration(product_file);
+  return std::make_shared<const models::kernels::Calibration>(
+      models::kernels::merged(*product, *own));
+}
+
 std::shared_ptr<const models::kernels::Calibration> CalibrationStore::of(const Scenario& scenario) {
-  const std::string& tables = scenario.serving.deployment.node.gpu.tables;
   const std::lock_guard lock(mutex_);
-  auto& calibration = known_[tables];
-  if (!calibration) calibration = scenarios::loader::read_calibration(file_, tables);
+  auto& calibration =
+      known_[scenario.calibration.string() + "\n" + scenario.serving.deployment.node.gpu.tables];
+  if (!calibration) calibration = read_calibration_of(file_, scenario);
   return calibration;
 }
 

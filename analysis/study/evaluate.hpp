@@ -18,6 +18,11 @@ namespace foretoken::analysis::study {
 
 using Overrides = std::vector<std::string>;  // "deployment.replicas=2", as given to --set
 
+// The product's calibration, only the tables of the scenario's GPU, and over it the user's own
+// where the scenario names a file of such. InputError where that file has none of the GPU.
+std::shared_ptr<const models::kernels::Calibration> read_calibration_of(
+    const std::filesystem::path& product, const Scenario& scenario);
+
 // Calibrations by GPU, each read once. Safe to share between threads.
 class CalibrationStore {
  public:

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "analysis/number_text.hpp"
-#include "analysis/study/capacity.hpp"
+#include "analysis/study/plan_after.hpp"
 #include "analysis/study/plan_bounds.hpp"
 #include "models/serving/serving.hpp"
 
@@ -32,6 +32,7 @@ struct Decided {
   double cost_per_hour = 0.0;
   double violation = 0.0;  // worst value over its limit, of a miss
   std::string worst_term;
+  double over = std::numeric_limits<double>::infinity();  // by which a bound is broken
   std::size_t simulated = 0, prefixes = 0;
 };
 
@@ -195,8 +196,11 @@ class Planner {
     }
     const StepModel& timer = timers_.of(set_.candidates[number], scenario);
     if (!options_.by_brute_force)
-      if (auto bound = broken_bound(scenario, traffic_, timer))
-        return dropped(bound->name.c_str(), bound->why);
+      if (auto bound = broken_bound(scenario, traffic_, timer)) {
+        Decided decided = dropped(bound->name.c_str(), bound->why);
+        decided.over = bound->over;
+        return decided;
+      }
     return simulate(scenario, timer);
   }
 
@@ -230,10 +234,11 @@ class Planner {
     return std::nullopt;
   }
 
-  [[nodiscard]] Decided simulate(const Scenario& scenario, const StepModel& timer) const {
+  [[nodiscard]] Decided simulate(const Scenario& scenario, const StepModel& timer,
+                                 bool whole = false) const {
     Decided decided;
-    const bool prefixes = !options_.by_brute_force && traffic_.open && traffic_.span_s > 0.0 &&
-                          !scenario.serving.workload.requests &&
+    const bool prefixes = !whole && !options_.by_brute_force && traffic_.open &&
+                          traffic_.span_s > 0.0 && !scenario.serving.workload.requests &&
                           scenario.serving.workload.warmup.ps() == 0;
     if (prefixes)
       for (const double part : kPrefixes) {
@@ -310,9 +315,32 @@ class Planner {
       return;
     }
     const std::size_t known = result_.dropped[decided.bound]++;
+    if (decided.bound != "memory" && decided.bound != "limits")
+      fallen_.emplace_back(decided.over, number);
     if (known < kExamples)
       result_.rejected.push_back(
           {describe(set_.candidates[number], scenario_of_number(number)), decided.why});
+  }
+
+  // Nothing meets the SLO, and bounds dropped all there was: the nearest miss among those that
+  // broke theirs by least, simulated.
+  void look_for_nearest() {
+    constexpr std::size_t kTried = 8;
+    std::stable_sort(fallen_.begin(), fallen_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    const std::size_t n = std::min(kTried, fallen_.size());
+    std::vector<Decided> decided(n);
+    for_each_in_order(n, options_.threads, options_.interrupt, [&](std::size_t i) {
+      const std::size_t number = fallen_[i].second;
+      const Scenario scenario = scenario_of_number(number);
+      decided[i] = simulate(scenario, timers_.of(set_.candidates[number], scenario), true);
+    });
+    for (std::size_t i = 0; i < n; ++i) {
+      result_.simulated += decided[i].simulated;
+      if (!decided[i].metrics || (nearest_ && decided[i].violation >= nearest_violation_)) continue;
+      nearest_violation_ = decided[i].violation;
+      nearest_ = ranked_of(fallen_[i].second, std::move(decided[i]));
+    }
   }
 
   void drop_for_cost(std::size_t number) {
@@ -338,36 +366,29 @@ class Planner {
     for (auto& [violation, miss] : misses_) rejected.push_back(std::move(miss));
     rejected.insert(rejected.end(), result_.rejected.begin(), result_.rejected.end());
     result_.rejected = std::move(rejected);
-    if (result_.ranked.empty()) result_.nearest = std::move(nearest_);
-    if (!plan_.day.empty() && !result_.ranked.empty()) plan_day();
+    if (plan_.api) result_.api = all_by_api(*plan_.api, set_.bases.front(), traffic_);
+    if (result_.ranked.empty()) {
+      if (!nearest_) look_for_nearest();
+      result_.nearest = std::move(nearest_);
+    } else {
+      look_after_winner();
+    }
   }
 
-  // Fewest nodes of the winner's kind at each hour's load, whole replicas only.
-  void plan_day() {
-    const Candidate& winner = result_.ranked.front().candidate;
-    const Scenario scenario = scenario_of_number(winner.number);
-    const StepModel& timer = timers_.of(winner, scenario);
-    const int per_node = scenario.serving.deployment.node.gpus;
-    const int step = std::max(1, winner.layout.gpus() / per_node);  // nodes a replica
-    std::map<double, int> known;
-    for (std::size_t hour = 0; hour < plan_.day.size(); ++hour) {
-      const double load = plan_.day[hour];
-      if (load > 0.0 && !known.contains(load)) {
-        int low = 0, high = winner.nodes / step + 1;  // too few, enough (or one too many)
-        while (high - low > 1) {
-          const int middle = (low + high) / 2;
-          Scenario other = scenario;
-          other.serving.deployment.nodes = middle * step;
-          other.serving.deployment.replicas = middle * step * per_node / winner.layout.gpus();
-          scale_load(other.serving.workload, load);
-          const ServingResult result = run_once(other, timer);
-          ++result_.simulated;
-          (summarise(other, result).slo.met ? high : low) = middle;
-        }
-        known[load] = high * step <= winner.nodes ? high * step : 0;
-      }
-      result_.day.push_back({static_cast<int>(hour), load, load > 0 ? known[load] : 0});
-    }
+  void look_after_winner() {
+    const Ranked& winner = result_.ranked.front();
+    const Scenario scenario = scenario_of_number(winner.candidate.number);
+    const StepModel& timer = timers_.of(winner.candidate, scenario);
+    std::atomic<std::size_t> simulated{0};
+    const Simulate again = [&](const Scenario& other) {
+      ++simulated;
+      return summarise(other, run_once(other, timer));
+    };
+    result_.ways_to_pay = ways_to_pay(winner, set_);
+    if (!plan_.day.empty()) result_.day = nodes_by_hour(scenario, plan_.day, again);
+    if (options_.breaking)
+      result_.breaks_at = breaking_load(scenario, again, options_.threads, options_.interrupt);
+    result_.simulated += simulated;
   }
 
   const PlanSpec& plan_;
@@ -378,6 +399,7 @@ class Planner {
   std::vector<double> least_cost_;  // by candidate number
   std::vector<std::size_t> order_;  // candidate numbers, cheapest first
   std::vector<std::pair<double, Rejection>> misses_;
+  std::vector<std::pair<double, std::size_t>> fallen_;  // dropped by a bound, by how much
   std::optional<Ranked> nearest_;
   double nearest_violation_ = std::numeric_limits<double>::infinity();
   PlanResult result_;

@@ -28,6 +28,7 @@ struct PlanOptions {
   std::size_t ranked = 5;  // deployments to rank
   // Simulations beyond those that prove the winner, spent on runners-up.
   std::size_t extra = 32;
+  bool breaking = true;         // look for the load at which the winner breaks
   bool by_brute_force = false;  // no bound, every candidate simulated: for tests
   const std::atomic<bool>* interrupt = nullptr;
   std::function<void(std::size_t simulated, std::size_t looked_at)> progress;
@@ -49,6 +50,27 @@ struct HourOfDay {
   int nodes = 0;      // 0: more than the winner has would be needed
 };
 
+struct BreakingLoad {
+  double factor = 1.0;  // on the scenario's load
+  bool beyond = false;  // it holds even there, and nothing more was tried
+  std::string term;     // that breaks above it
+  std::size_t simulated = 0;
+};
+
+struct WayToPay {
+  std::string name;  // buy, or rent, TIER
+  double cny_per_hour = 0.0, usd_per_hour = 0.0;
+  std::optional<double> break_even_months;  // of buying, against the cheapest rent
+};
+
+struct ApiOnly {
+  double cost_per_hour = 0.0;  // in the scenario's currency
+  double cny_per_hour = 0.0, usd_per_hour = 0.0;
+  double usd_per_million_output = 0.0;
+  bool meets = false;
+  std::string why;  // not
+};
+
 struct PlanResult {
   std::size_t candidates = 0, simulated = 0, prefixes = 0;
   std::map<std::string, std::size_t> dropped;  // by bound
@@ -56,6 +78,9 @@ struct PlanResult {
   std::vector<Rejection> rejected;             // a few of each kind, nearest misses first
   std::optional<Ranked> nearest;               // least violation, where nothing meets the SLO
   std::vector<HourOfDay> day;
+  std::optional<BreakingLoad> breaks_at;  // of the winner
+  std::vector<WayToPay> ways_to_pay;      // of the winner
+  std::optional<ApiOnly> api;             // all of the traffic bought from the plan's api
 };
 
 // InputError when the scenario has no SLO.

@@ -100,8 +100,10 @@ std::optional<Bound> latency_bound(const Scenario& scenario, const Traffic& traf
     if (term.metric == "tpot") {
       const double least = seconds(timer, {1, traffic.input.front(), {}, 1});
       if (least > term.limit_s)
-        return Bound{"one token", fmt::format("a token takes {} even alone; the limit is {}",
-                                              time_text(least), time_text(term.limit_s))};
+        return Bound{"one token",
+                     fmt::format("a token takes {} even alone; the limit is {}", time_text(least),
+                                 time_text(term.limit_s)),
+                     least / term.limit_s};
     } else if (term.metric == "ttft") {
       // At least a share 1-q of the prompts is as long as this one.
       const auto rank = static_cast<std::size_t>(q * static_cast<double>(traffic.input.size() - 1));
@@ -113,7 +115,8 @@ std::optional<Bound> latency_bound(const Scenario& scenario, const Traffic& traf
             "one prompt",
             fmt::format("{} of the prompts have {} tokens or more and take {} even alone; "
                         "the limit is {}",
-                        percent_text(1.0 - q), tokens, time_text(least), time_text(term.limit_s))};
+                        percent_text(1.0 - q), tokens, time_text(least), time_text(term.limit_s)),
+            least / term.limit_s};
     }
   }
   return std::nullopt;
@@ -133,11 +136,13 @@ std::optional<Bound> work_bound(const Scenario& scenario, const Traffic& traffic
   const double needed_s = std::max(decode_s, prefill_s) / d.replicas;
   const double there_s = traffic.span_s + due.slack_s;
   if (needed_s <= there_s) return std::nullopt;
-  return Bound{"work", fmt::format("{} alone keep {} busy for {}, and the last request is due {} "
-                                   "after the first",
-                                   decode_s > prefill_s ? "output tokens" : "prompts",
-                                   d.replicas == 1 ? "it" : "its replicas", time_text(needed_s),
-                                   time_text(there_s))};
+  return Bound{
+      "work",
+      fmt::format("{} alone keep {} busy for {}, and the last request is due {} "
+                  "after the first",
+                  decode_s > prefill_s ? "output tokens" : "prompts",
+                  d.replicas == 1 ? "it" : "its replicas", time_text(needed_s), time_text(there_s)),
+      needed_s / there_s};
 }
 
 }  // namespace
@@ -166,6 +171,9 @@ Traffic traffic_of(const Scenario& scenario) {
 std::optional<Bound> broken_bound(const Scenario& scenario, const Traffic& traffic,
                                   const StepModel& timer) {
   if (!traffic.open || traffic.input.empty()) return std::nullopt;
+  // Who is served elsewhere, and how fast, is not the deployment's.
+  const auto& remote = scenario.serving.cluster.remote;
+  if (remote.share > 0.0 || remote.overflow) return std::nullopt;
   // Counted requests only would be a weaker claim; with a warm-up the bounds are left out.
   if (scenario.serving.workload.warmup.ps() > 0) return std::nullopt;
   if (auto bound = latency_bound(scenario, traffic, timer)) return bound;

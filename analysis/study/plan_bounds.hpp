@@ -18,6 +18,7 @@ Traffic traffic_of(const Scenario& scenario);
 struct Bound {
   std::string name;  // memory, one token, one prompt, work
   std::string why;
+  double over = 1.0;  // by which factor
 };
 std::optional<Bound> broken_bound(const Scenario& scenario, const Traffic& traffic,
                                   const models::serving::StepModel& timer);

@@ -66,6 +66,23 @@ void read_limits(const YamlNode& root, PlanLimits& limits) {
     limits.facility_watts = power->value();
 }
 
+void read_api(const YamlNode& root, PlanSpec& spec) {
+  using scenarios::loader::kPositive;
+  using scenarios::loader::Ratio;
+  using scenarios::loader::Seconds;
+  if (!root.has("api")) return;
+  const YamlNode node = root.child("api");
+  ApiOption api;
+  for (const Ratio share : some<Ratio>(node, "share", {}, {0.0, 1.0}))
+    if (share.value > 0.0 && share.value < 1.0) api.shares.push_back(share.value);
+  api.terms.round_trip_s = node.required<Seconds>("round_trip").value;
+  api.terms.first_token_s = node.required<Seconds>("first_token").value;
+  api.terms.tokens_per_s = node.required<Ratio>("tokens_per_s", kPositive).value;
+  api.terms.usd_per_million_input = node.required<Ratio>("usd_per_million_input").value;
+  api.terms.usd_per_million_output = node.required<Ratio>("usd_per_million_output").value;
+  spec.api = std::move(api);
+}
+
 void read_day(const YamlNode& root, PlanSpec& spec) {
   const YamlNode node = root.any_child("day");
   if (!node.exists()) return;
@@ -100,6 +117,7 @@ PlanSpec read_plan(const std::filesystem::path& file) {
   spec.max_tokens = some<int>(root, "max_tokens", {0}, {1, 1e8});
   spec.max_sequences = some<int>(root, "max_sequences", {0}, {1, 1e6});
   read_layouts(root, spec);
+  read_api(root, spec);
   read_limits(root, spec.limits);
   read_day(root, spec);
   yaml.finish();

@@ -11,6 +11,9 @@
 //   kv_cache: [bf16, fp8]
 //   parallel: auto                        # or a list: [{tensor: 8}, {tensor: 4, data_attention:
 //   2}] policy: [chunked_prefill, prefill_first] max_tokens: [4096, 8192] max_sequences: [64, 256]
+//   api: {share: [0.25, 0.5], round_trip: 50ms, first_token: 800ms, tokens_per_s: 30,
+//         usd_per_million_input: 0.55, usd_per_million_output: 2.19}   # part of the traffic goes
+//         there
 //   limits: {gpus: 64, budget: 5000000CNY, power: 100kW}
 //   day: [0.3, 0.25, ... ]                # load of each hour over the scenario's, 24 numbers
 #include <filesystem>
@@ -30,6 +33,12 @@ struct HardwareOption {
   std::vector<std::string> pay;  // buy, or rent:TIER of the price card; empty = the scenario's
 };
 
+// Somebody else's priced interface, for a share of the requests or all of them.
+struct ApiOption {
+  models::serving::RemoteApiSpec terms;  // without a share
+  std::vector<double> shares;            // besides none: of the requests, in (0, 1)
+};
+
 struct PlanLimits {
   std::optional<int> gpus;
   // Of all that the deployment costs over the scenario's horizon, in either currency.
@@ -45,6 +54,7 @@ struct PlanSpec {
   std::vector<std::string> weights, kv_cache, policies;  // never empty; "" = the scenario's
   std::vector<int> max_tokens, max_sequences;            // never empty; 0 = the scenario's
   std::vector<models::llm::Layout> layouts;              // empty = auto
+  std::optional<ApiOption> api;
   PlanLimits limits;
   std::vector<double> day;
 };

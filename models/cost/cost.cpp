@@ -105,8 +105,8 @@ std::string bought_in_words(const CostSpec& spec, int nodes, double facility_wat
       spec.electricity_per_kwh.amount, to_string(spec.electricity_per_kwh.currency));
 }
 
-std::string rented_in_words(const Price& rent, int gpus) {
-  return fmt::format("per hour: {} GPUs x {:g} {} a GPU-hour, electricity included", gpus,
+std::string rented_in_words(const Price& rent, double gpus) {
+  return fmt::format("per hour: {:.6g} GPUs x {:g} {} a GPU-hour, electricity included", gpus,
                      rent.amount, to_string(rent.currency));
 }
 
@@ -122,7 +122,7 @@ std::string_view to_string(Currency currency) { return currency == Currency::CNY
 // total/h = N price (1 / (H 8760) + m / 8760) + P_facility / 1000 x tariff, or G rent.
 // per million tokens = total/h / (tokens/s x 3600) x 10^6. Straight-line depreciation to zero over
 // the horizon H in years; holds for a deployment that is kept on around the clock.
-CostAccount cost_of_run(const CostSpec& spec, int nodes, int gpus, double mean_facility_watts,
+CostAccount cost_of_run(const CostSpec& spec, int nodes, double gpus, double mean_facility_watts,
                         double output_tokens_per_s, double total_tokens_per_s) {
   SIM_ASSERT(nodes > 0 && gpus > 0, "cost of a deployment without nodes or GPUs");
   check(spec, mean_facility_watts);

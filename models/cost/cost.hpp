@@ -2,6 +2,7 @@
 // Money: exact decimal amounts with a currency, price cards, cost of a run.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,8 @@ struct ExchangeRate {  // CNY for one USD
   std::string source, date;
 };
 
+struct LedgerSpec;  // ledger.hpp: everything else that owning, renting or calling costs
+
 struct CostSpec {
   Currency currency = Currency::CNY;  // shown first
   ExchangeRate exchange;
@@ -37,6 +40,8 @@ struct CostSpec {
   double pue = 1.0;
   double horizon_years = 3.0;         // straight-line depreciation to zero
   double maintenance_per_year = 0.0;  // share of the purchase price
+  double carbon_kg_per_kwh = 0.0;     // of the grid; 0 = not asked for
+  std::shared_ptr<const LedgerSpec> ledger;
 };
 
 struct CostAccount {  // all in CNY and USD by the dated rate; per hour of the whole deployment
@@ -53,11 +58,12 @@ struct CostAccount {  // all in CNY and USD by the dated rate; per hour of the w
 };
 
 // Bought: depreciation and maintenance of `nodes` nodes and the electricity they draw. Rented:
-// `gpus` GPU-hours, electricity included in the rent. A year is 8,760 hours.
+// `gpus` GPUs an hour, the mean where their number changes, electricity included in the rent. A
+// year is 8,760 hours.
 // `mean_facility_watts` is at the meter: the wall power of the nodes times the PUE.
 // Throws InputError where a price or the exchange rate is missing, where both a purchase price and
 // a rent are given, or where a figure is negative or out of range.
-CostAccount cost_of_run(const CostSpec& spec, int nodes, int gpus, double mean_facility_watts,
+CostAccount cost_of_run(const CostSpec& spec, int nodes, double gpus, double mean_facility_watts,
                         double output_tokens_per_s, double total_tokens_per_s);
 
 }  // namespace foretoken::models::cost

@@ -41,6 +41,7 @@ struct GpuSpec {
   BytesPerSecond pcie_bandwidth;      // one direction
   Watts tdp;
   Watts idle;
+  Watts power_limit;  // set by the operator below tdp (nvidia-smi -pl); 0 = tdp
   std::map<std::string, std::string> sources;  // key of the card -> source and date
 };
 
@@ -98,6 +99,12 @@ struct NodeSpec {
   double nic_efficiency = 1.0;  // share of nic_bandwidth that large transfers reach
   Watts host_idle;              // CPU, DRAM, fans, NICs at idle, without the GPUs
   Watts host_load;              // the same under load
+  // The same taken apart (cpu, dram, nic, switch, fans, storage, other), where the card says.
+  struct PartWatts {
+    Watts idle, load;
+  };
+  std::map<std::string, PartWatts> host_parts;
+  Watts rack_share;  // of switches and whatever else of the rack is no node's own, per node, AC
   double psu_efficiency = 0.95;
   std::map<std::string, std::string> sources;
 };

@@ -25,7 +25,9 @@ Watts gpu_power(const hardware::GpuSpec& gpu, const PowerModel& model, const Act
       (gpu.tdp - gpu.idle).value() *
       (model.busy + model.tensor * while_busy(activity.tensor) +
        model.memory * while_busy(activity.memory) + model.link * while_busy(activity.link));
-  const double limit_watts = std::max(0.0, gpu.tdp.value() * model.ceiling - gpu.idle.value());
+  double limit = gpu.tdp.value() * model.ceiling;
+  if (gpu.power_limit.value() > 0.0) limit = std::min(limit, gpu.power_limit.value());
+  const double limit_watts = std::max(0.0, limit - gpu.idle.value());
   return gpu.idle + Watts(busy * std::min(dynamic_watts, limit_watts));
 }
 

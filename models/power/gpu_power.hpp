@@ -20,6 +20,9 @@ struct PowerModel {
   double link = 0.0;
   double busy = 0.0;     // any kernel running at all
   double ceiling = 1.0;  // share of tdp that the power regulator holds on average
+  // Watts above idle go with the clock to this power: 1 for the clock itself and 2 for a voltage
+  // that follows it would be 3; boards near the floor of their voltage show less.
+  double clock_exponent = 2.0;
   // How far the coefficients can be trusted, and the mean absolute error found with models left
   // out.
   sim::core::Provenance provenance = sim::core::Provenance::assumed;

@@ -30,22 +30,19 @@ std::int32_t Batch::decode_blocks(std::int64_t ahead) const {
   return phase_count_[static_cast<std::size_t>(residue == 0 ? 0 : block_tokens_ - residue)];
 }
 
-bool Batch::later(const Milestone& a, const Milestone& b) {
-  return a.step != b.step ? a.step > b.step : a.admission > b.admission;
-}
-
 void Batch::push_milestone(const Milestone& milestone) {
   milestones_.push_back(milestone);
-  std::push_heap(milestones_.begin(), milestones_.end(), later);
+  std::push_heap(milestones_.begin(), milestones_.end(), Later{});
 }
 
 // A preempted sequence leaves its milestones behind; its admission number has changed since.
 void Batch::drop_stale_milestones() {
+  if (!any_left_early_) return;
   while (!milestones_.empty()) {
     const Milestone& top = milestones_.front();
     const Sequence& sequence = sequences_[top.slot];
     if (sequence.state == SequenceState::decoding && sequence.admission == top.admission) return;
-    std::pop_heap(milestones_.begin(), milestones_.end(), later);
+    std::pop_heap(milestones_.begin(), milestones_.end(), Later{});
     milestones_.pop_back();
   }
 }
@@ -113,7 +110,9 @@ std::int32_t Batch::admit(Slot slot, std::int32_t tokens, std::int64_t now_ps) {
   sequence.committed = committed_for(sequence);
   sequence.blocks = blocks_for(std::int64_t{sequence.prefilled} + tokens);
   committed_blocks_ += sequence.committed;
-  free_blocks_ -= sequence.blocks;
+  const std::int64_t own = reclaim(slot, false);
+  free_blocks_ -= own;
+  take_blocks(sequence.blocks - own);
   sequence.admission = ++admissions_;
   if (sequence.scheduled_ps < 0) sequence.scheduled_ps = now_ps;
   const std::int32_t copied = sequence.swapped ? blocks_for(sequence.prefilled) : 0;
@@ -134,7 +133,7 @@ bool Batch::extend(Slot slot, std::int32_t tokens, std::int64_t keep_free) {
   const std::int32_t more = blocks_for(std::int64_t{sequence.prefilled} + tokens) - sequence.blocks;
   if (more > free_blocks_ - keep_free) return false;
   if (more > 0) {
-    free_blocks_ -= more;
+    take_blocks(more);
     sequence.blocks += more;
   }
   return true;
@@ -212,11 +211,11 @@ Slot Batch::last_in_rank() const {
 std::int32_t Batch::preempt(Slot slot, double rank) {
   Sequence& sequence = sequences_[slot];
   const bool decoded = sequence.state == SequenceState::decoding;
+  any_left_early_ = any_left_early_ || decoded;
   if (decoded)
     leave_decode(slot);
   else
     leave(prefilling_, slot);
-  free_blocks_ += sequence.blocks;
   committed_blocks_ -= sequence.committed;
   const std::int32_t kept = blocks_for(sequence.prefilled);
   sequence.swapped = kept > 0 && kept <= rule_.swap_blocks - swapped_blocks_;
@@ -224,10 +223,13 @@ std::int32_t Batch::preempt(Slot slot, double rank) {
     swapped_blocks_ += kept;
     if (decoded) sequence.target = sequence.prefilled;
   } else {
-    recomputed_tokens_ += sequence.prefilled;
-    sequence.prefilled = 0;
+    const auto found =
+        rule_.finds_its_blocks ? static_cast<std::int32_t>(leave_behind(slot)) * block_tokens_ : 0;
+    recomputed_tokens_ += sequence.prefilled - found;
+    sequence.prefilled = found;
     sequence.target = sequence.input + sequence.generated;
   }
+  free_blocks_ += sequence.blocks;
   sequence.blocks = sequence.committed = 0;
   sequence.state = SequenceState::waiting;
   sequence.rank = rank;
@@ -236,6 +238,45 @@ std::int32_t Batch::preempt(Slot slot, double rank) {
   const auto ahead = [this](Slot other, double r) { return sequences_[other].rank < r; };
   waiting_.insert(std::lower_bound(waiting_.begin(), waiting_.end(), rank, ahead), slot);
   return sequence.swapped ? kept : 0;
+}
+
+// Full blocks alone can be found again. Returns how many; the caller frees them.
+std::int64_t Batch::leave_behind(Slot slot) {
+  std::int64_t ahead = free_blocks_;
+  for (const LeftBehind& other : left_behind_) ahead -= other.ahead + other.blocks;
+  const Sequence& sequence = sequences_[slot];
+  const std::int64_t full = sequence.prefilled / block_tokens_;
+  // A block that is not full is freed as well, and first of all.
+  if (full > 0) left_behind_.push_back({ahead + sequence.blocks - full, full, slot});
+  return full;
+}
+
+void Batch::overwrite(std::int64_t count) {
+  auto next = left_behind_.begin();
+  for (; next != left_behind_.end(); ++next) {
+    const std::int64_t others = std::min(count, next->ahead);
+    next->ahead -= others;
+    count -= others;
+    const std::int64_t own = std::min(count, next->blocks);
+    next->blocks -= own;
+    count -= own;
+    const auto tokens = static_cast<std::int32_t>(own) * block_tokens_;
+    sequences_[next->slot].prefilled -= tokens;
+    recomputed_tokens_ += tokens;
+    if (next->blocks > 0) break;
+  }
+  left_behind_.erase(left_behind_.begin(), next);
+}
+
+std::int64_t Batch::reclaim(Slot slot, bool stay_free) {
+  const auto at = std::find_if(left_behind_.begin(), left_behind_.end(),
+                               [slot](const LeftBehind& l) { return l.slot == slot; });
+  if (at == left_behind_.end()) return 0;
+  const std::int64_t blocks = at->blocks;
+  if (const auto next = std::next(at); next != left_behind_.end())
+    next->ahead += at->ahead + (stay_free ? blocks : 0);
+  left_behind_.erase(at);
+  return blocks;
 }
 
 void Batch::end_decode_step() {
@@ -261,7 +302,7 @@ void Batch::collect_finished(std::int64_t now_ps, std::vector<Slot>& finished) {
   for (drop_stale_milestones(); !milestones_.empty(); drop_stale_milestones()) {
     const Milestone due = milestones_.front();
     if (due.step > step_) return;
-    std::pop_heap(milestones_.begin(), milestones_.end(), later);
+    std::pop_heap(milestones_.begin(), milestones_.end(), Later{});
     milestones_.pop_back();
     if (due.ends) finished.push_back(due.slot);
     if (sequences_[due.slot].first_ps < 0) sequences_[due.slot].first_ps = now_ps;
@@ -282,7 +323,9 @@ void Batch::abandon(Slot slot) {
   if (sequence.state == SequenceState::waiting) {
     waiting_.erase(std::find(waiting_.begin(), waiting_.end(), slot));
     if (sequence.swapped) swapped_blocks_ -= blocks_for(sequence.prefilled);
+    reclaim(slot, true);
   } else if (sequence.state == SequenceState::decoding) {
+    any_left_early_ = true;
     leave_decode(slot);
   } else {
     leave(prefilling_, slot);

@@ -44,6 +44,9 @@ struct AdmissionRule {
   double reserve_output = 0.0;        // share of the output a request finds blocks for
   std::int64_t request_blocks = 0;    // that one request can get at most; 0 = the whole pool
   std::int64_t swap_blocks = 0;       // room in host memory; 0 = preempted requests start over
+  // Prefix caching: free blocks keep their content until they are taken, those freed first first,
+  // so that a preempted request finds what is left of its own when it returns.
+  bool finds_its_blocks = false;
 };
 
 using Slot = std::uint32_t;
@@ -69,6 +72,9 @@ class Batch {
   [[nodiscard]] std::int64_t used_blocks() const { return total_blocks_ - free_blocks_; }
   [[nodiscard]] std::int64_t preemptions() const { return preemptions_; }
   [[nodiscard]] std::int64_t swapped_blocks() const { return swapped_blocks_; }
+  // Whether a waiting request's blocks lie among the free ones: then each step changes what it
+  // needs.
+  [[nodiscard]] bool leaves_behind() const { return !left_behind_.empty(); }
   [[nodiscard]] std::int64_t recomputed_tokens() const { return recomputed_tokens_; }
   [[nodiscard]] std::int32_t max_sequences() const { return rule_.max_sequences; }
   [[nodiscard]] std::int32_t block_tokens() const { return block_tokens_; }
@@ -103,7 +109,7 @@ class Batch {
   void set_rank(Slot slot, double rank) { sequences_[slot].rank = rank; }  // of a running one
 
   // --- what the replica does
-  void begin_decode_step() { free_blocks_ -= decode_blocks(); }  // takes the blocks it writes to
+  void begin_decode_step() { take_blocks(decode_blocks()); }  // takes the blocks it writes to
   void end_decode_step();
   // `tokens` of the prompt of `slot` are in the cache. True if that was the last: a token came out.
   bool end_chunk(Slot slot, std::int32_t tokens, std::int64_t now_ps);
@@ -119,8 +125,8 @@ class Batch {
   template <class A>
   void fields(A& archive) {  // all that changes; see archive.hpp
     archive(free_blocks_, committed_blocks_, sequences_, free_slots_, waiting_, prefilling_,
-            decoding_, phase_count_, milestones_, cached_, step_, admissions_, preemptions_,
-            swapped_blocks_, recomputed_tokens_);
+            decoding_, phase_count_, milestones_, any_left_early_, cached_, step_, admissions_,
+            preemptions_, swapped_blocks_, recomputed_tokens_, left_behind_);
   }
 
  private:
@@ -130,7 +136,26 @@ class Batch {
     Slot slot;
     bool ends;
   };
-  static bool later(const Milestone& a, const Milestone& b);
+  // Blocks of a preempted request among the free ones, whose queue is: for each of these `ahead`
+  // others, then its own, the last of its prompt first; then all the rest.
+  struct LeftBehind {
+    std::int64_t ahead = 0;
+    std::int64_t blocks = 0;
+    Slot slot = 0;
+  };
+  void take_blocks(std::int64_t count) {
+    free_blocks_ -= count;
+    if (!left_behind_.empty() && count > 0) overwrite(count);
+  }
+  void overwrite(std::int64_t count);
+  std::int64_t leave_behind(Slot slot);
+  // Ends what a request left behind: its blocks, which leave the queue or stay there as others.
+  std::int64_t reclaim(Slot slot, bool stay_free);
+  struct Later {
+    bool operator()(const Milestone& a, const Milestone& b) const {
+      return a.step != b.step ? a.step > b.step : a.admission > b.admission;
+    }
+  };
   [[nodiscard]] std::int32_t blocks_for(std::int64_t tokens) const {
     return static_cast<std::int32_t>((tokens + block_tokens_ - 1) / block_tokens_);
   }
@@ -153,12 +178,14 @@ class Batch {
   std::vector<Slot> decoding_;
   std::vector<std::int32_t> phase_count_;  // decoding sequences by phase
   std::vector<Milestone> milestones_;
-  std::int64_t cached_ = 0;  // KV tokens of the decoding sequences
-  std::int64_t step_ = 0;    // decode steps done
+  bool any_left_early_ = false;  // so that milestones may be stale
+  std::int64_t cached_ = 0;      // KV tokens of the decoding sequences
+  std::int64_t step_ = 0;        // decode steps done
   std::uint64_t admissions_ = 0;
   std::int64_t preemptions_ = 0;
-  std::int64_t swapped_blocks_ = 0;     // in host memory now
-  std::int64_t recomputed_tokens_ = 0;  // processed before and thrown away
+  std::int64_t swapped_blocks_ = 0;      // in host memory now
+  std::int64_t recomputed_tokens_ = 0;   // processed before and thrown away
+  std::vector<LeftBehind> left_behind_;  // first to be overwritten first
 };
 
 }  // namespace foretoken::models::serving

@@ -68,6 +68,7 @@ inline constexpr std::array<PolicyInfo, 14> kPolicies = {{
 struct BatchingSpec {
   BatchingPolicy policy = BatchingPolicy::chunked_prefill;
   int max_tokens = 0;                // new tokens a step
+  int max_prompt_tokens = 0;         // of one prompt in a step; 0 = max_tokens
   int max_sequences = 0;             // running at once, per attention rank group
   sim::core::Duration timeout{};     // dynamic: longest wait for a full batch
   double length_error = 0.0;         // log-normal sigma of predicted output lengths
@@ -77,6 +78,7 @@ struct BatchingSpec {
   double prompt_weight = 1.0;        // fair: service of a prompt token (Sheng et al., OSDI 2024)
   double output_weight = 2.0;        // fair: of an output token
   double swap_bytes = 0.0;  // host memory a GPU for preempted KV; 0 = preempted requests start over
+  bool prefix_caching = false;  // a preempted request finds what is left of its own KV blocks
   std::shared_ptr<const PolicyPlugin> plugin = {};
 };
 

@@ -18,6 +18,8 @@ const char* in_words(RequestReason reason) {
       return "lost in a failure, retries used up";
     case RequestReason::no_replica:
       return "no replica in service, retries used up";
+    case RequestReason::no_router:
+      return "the router was down, retries used up";
     case RequestReason::still_inside:
       return "still inside when the run stopped";
   }

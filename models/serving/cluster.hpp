@@ -38,14 +38,17 @@ struct AutoscaleSpec {
   sim::core::Duration cool_down;  // a replica stays at least so long after the last change
 };
 
-enum class FaultKind : std::uint8_t { gpu, node, link, straggler };
+enum class FaultKind : std::uint8_t { gpu, node, link, straggler, leaf_switch, storage, router };
+inline constexpr std::size_t kFaultKinds = 7;
 
-// One thing that breaks. A GPU, a node or its network link takes every replica with it that has a
-// GPU there: what is inside is lost, KV included. A straggler only slows its replica down.
+// One thing that breaks. A GPU, a node, its network link or the leaf switch of several nodes takes
+// every replica with it that has a GPU there: what is inside is lost, KV included. A straggler only
+// slows its replica down. Without storage nothing is found in the context cache; without the router
+// nothing new gets to a replica, nor from one pool to the next, and what runs runs on.
 struct FaultEvent {
   FaultKind kind = FaultKind::node;
   int pool = 0;
-  int unit = 0;  // number of the GPU or node inside the pool
+  int unit = 0;  // number of the GPU, node or switch inside the pool
   sim::core::Duration at, lasts;
   double slowdown = 1.0;  // of a straggler's steps
 };
@@ -54,9 +57,10 @@ struct FaultSpec {
   std::vector<FaultEvent> events;
   // Beside those, at random (exponential times, one stream a unit): mean time between failures of
   // one unit and until it is repaired. Index: FaultKind.
-  double mean_between_s[4] = {0, 0, 0, 0};
-  double mean_repair_s[4] = {0, 0, 0, 0};
+  double mean_between_s[kFaultKinds] = {};
+  double mean_repair_s[kFaultKinds] = {};
   double straggler_slowdown = 1.5;
+  int nodes_per_switch = 1;       // of a pool, in the order of their numbers
   sim::core::Duration detection;  // until the router knows of a failure
   [[nodiscard]] bool any() const {
     for (const double mean : mean_between_s)
@@ -116,9 +120,10 @@ enum class RequestReason : std::uint8_t {
   timed_out,     // the client gave up before it was started
   lost,          // in a failure, retries used up
   no_replica,    // none in service, retries used up
+  no_router,     // down, retries used up
   still_inside,  // when the run stopped
 };
-inline constexpr std::size_t kReasons = 8;
+inline constexpr std::size_t kReasons = 9;
 const char* in_words(RequestReason reason);
 
 }  // namespace foretoken::models::serving

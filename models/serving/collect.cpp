@@ -26,6 +26,7 @@ RequestOutcome outcome_of(RequestReason reason) {
       return RequestOutcome::timed_out;
     case RequestReason::lost:
     case RequestReason::no_replica:
+    case RequestReason::no_router:
       return RequestOutcome::failed;
     case RequestReason::still_inside:
       break;
@@ -120,7 +121,8 @@ void fill_counts(ServingResult& result, const FrontEnd& front_end,
   result.remote.output_tokens = front.remote_output;
   result.completed += result.remote.requests;
   result.timed_out = ended(RequestReason::timed_out);
-  result.failed = ended(RequestReason::lost) + ended(RequestReason::no_replica);
+  result.failed = ended(RequestReason::lost) + ended(RequestReason::no_replica) +
+                  ended(RequestReason::no_router);
   result.rejected = never_fits + ended(RequestReason::too_long) + ended(RequestReason::turned_away);
   result.unfinished =
       result.arrived - result.completed - result.rejected - result.timed_out - result.failed;
@@ -269,15 +271,13 @@ void fill_pools(ServingResult& result, const Gathered& g, const std::vector<RunT
     const double run_s = static_cast<double>(end_ps) * 1e-12;
     pool.window_s = measured;
     pool.replica_seconds = run_s > 0 ? wanted[p] / run_s * measured : 0.0;
-    pool.busy_seconds = totals[p].measured_busy_s;
+    pool.busy_seconds = totals[p].window_busy_s;
     pool.prefill_tokens = totals[p].measured_prefill;
     pool.output_tokens = totals[p].measured_output;
     pool.steps = totals[p].steps;
-    if (totals[p].decode_steps > 0) {
-      const auto steps = static_cast<double>(totals[p].decode_steps);
-      pool.decode_sequences = static_cast<double>(totals[p].decode_tokens) / steps;
-      pool.decode_context =
-          totals[p].decode_context / std::max(1.0, static_cast<double>(totals[p].decode_tokens));
+    if (totals[p].window_sequences > 0) {
+      pool.decode_sequences = totals[p].window_sequences / totals[p].window_decode_s;
+      pool.decode_context = totals[p].window_context / totals[p].window_sequences;
     }
     for (std::size_t i = 0; i < static_cast<std::size_t>(d.replicas); ++i)
       pool.cached_tokens += g.replicas[first + i]->counts().cached_tokens;

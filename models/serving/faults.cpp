@@ -12,9 +12,20 @@ using sim::core::Duration;
 constexpr std::uint32_t kFaultPurpose = 0x4641554c;  // random streams of faults
 
 int units_of(const PoolShape& shape, FaultKind kind) {
-  return kind == FaultKind::gpu || kind == FaultKind::straggler
-             ? shape.replicas * shape.gpus_per_replica
-             : shape.nodes();
+  switch (kind) {
+    case FaultKind::gpu:
+    case FaultKind::straggler:
+      return shape.replicas * shape.gpus_per_replica;
+    case FaultKind::node:
+    case FaultKind::link:
+      return shape.nodes();
+    case FaultKind::leaf_switch:
+      return (shape.nodes() + shape.nodes_per_switch - 1) / shape.nodes_per_switch;
+    case FaultKind::storage:
+    case FaultKind::router:
+      return 1;
+  }
+  return 0;
 }
 
 // Exponential times up and down, one after the other. Entities are numbered by pool, kind and unit.
@@ -71,12 +82,29 @@ PoolShape::Range PoolShape::hit_by(FaultKind kind, int unit) const {
     const int replica = unit / gpus_per_replica;
     return {replica, std::min(replica + 1, replicas)};
   }
+  const int many = kind == FaultKind::leaf_switch ? nodes_per_switch : 1;
+  const std::int64_t from = std::int64_t{unit} * many, to = from + many;  // nodes
+  const std::int64_t most = replicas;
   if (gpus_per_replica >= gpus_per_node) {
-    const int each = (gpus_per_replica + gpus_per_node - 1) / gpus_per_node;
-    return {unit / each, std::min(unit / each + 1, replicas)};
+    const std::int64_t each = (gpus_per_replica + gpus_per_node - 1) / gpus_per_node;
+    return {static_cast<int>(std::min(from / each, most)),
+            static_cast<int>(std::min((to + each - 1) / each, most))};
   }
-  const int per_node = gpus_per_node / gpus_per_replica;
-  return {unit * per_node, std::min((unit + 1) * per_node, replicas)};
+  const std::int64_t per_node = gpus_per_node / gpus_per_replica;
+  return {static_cast<int>(std::min(from * per_node, most)),
+          static_cast<int>(std::min(to * per_node, most))};
+}
+
+std::vector<Outage> outages_of(const FaultSpec& faults, FaultKind service, std::int64_t horizon_ps,
+                               std::uint64_t seed) {
+  std::vector<FaultEvent> events;
+  for (const FaultEvent& event : faults.events)
+    if (event.kind == service) events.push_back(event);
+  random_faults(faults, 0, {}, service, horizon_ps, seed, events);
+  std::vector<Outage> down;
+  for (const FaultEvent& event : events)
+    down.push_back({event.at.ps(), event.at.ps() + event.lasts.ps(), 0.0});
+  return merged(std::move(down));
 }
 
 std::vector<std::vector<Outage>> outages_of(const FaultSpec& faults, int pool,
@@ -84,9 +112,10 @@ std::vector<std::vector<Outage>> outages_of(const FaultSpec& faults, int pool,
                                             std::uint64_t seed) {
   std::vector<FaultEvent> events;
   for (const FaultEvent& event : faults.events)
-    if (event.pool == pool) events.push_back(event);
-  for (const FaultKind kind :
-       {FaultKind::gpu, FaultKind::node, FaultKind::link, FaultKind::straggler})
+    if (event.pool == pool && event.kind != FaultKind::storage && event.kind != FaultKind::router)
+      events.push_back(event);
+  for (const FaultKind kind : {FaultKind::gpu, FaultKind::node, FaultKind::link,
+                               FaultKind::straggler, FaultKind::leaf_switch})
     random_faults(faults, pool, shape, kind, horizon_ps, seed, events);
   std::vector<std::vector<Outage>> down(static_cast<std::size_t>(shape.replicas)), slow(down);
   for (const FaultEvent& event : events) {

@@ -16,7 +16,7 @@ struct Outage {
 };
 
 struct PoolShape {
-  int replicas = 0, gpus_per_replica = 1, gpus_per_node = 8;
+  int replicas = 0, gpus_per_replica = 1, gpus_per_node = 8, nodes_per_switch = 1;
   // Nodes that a replica of one node or more does not share with others.
   [[nodiscard]] int nodes() const;
   // Replicas that have a GPU in the unit, first to last, last excluded.
@@ -31,5 +31,9 @@ struct PoolShape {
 std::vector<std::vector<Outage>> outages_of(const FaultSpec& faults, int pool,
                                             const PoolShape& shape, std::int64_t horizon_ps,
                                             std::uint64_t seed);
+
+// Of the one storage or the one router that the deployment has.
+std::vector<Outage> outages_of(const FaultSpec& faults, FaultKind service, std::int64_t horizon_ps,
+                               std::uint64_t seed);
 
 }  // namespace foretoken::models::serving

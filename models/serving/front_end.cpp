@@ -88,6 +88,7 @@ bool FrontEnd::answers() const {
 
 void FrontEnd::start(Context& context) {
   start_pools(context);
+  start_outages(context);
   if (open_ == nullptr) {
     const auto& loop = std::get<ClosedLoopArrivals>(workload_.arrivals);
     for (int i = 0; i < loop.concurrency; ++i) send_closed(context);
@@ -124,6 +125,16 @@ void FrontEnd::start_pools(Context& context) {
                          Payload(HealthMessage{replica, 1}), Priority::urgent);
       }
   }
+}
+
+void FrontEnd::start_outages(Context& context) {
+  for (const std::uint32_t router : {0U, 1U})
+    for (const Outage& outage : router ? own_.router_outages : own_.storage_outages) {
+      context.schedule(Duration::picoseconds(outage.from_ps), kOutage,
+                       Payload(OutageMessage{router, 0}), Priority::urgent);
+      context.schedule(Duration::picoseconds(outage.to_ps), kOutage,
+                       Payload(OutageMessage{router, 1}), Priority::urgent);
+    }
 }
 
 void FrontEnd::handle(Context& context, const Event& event) {
@@ -175,6 +186,11 @@ void FrontEnd::handle(Context& context, const Event& event) {
     case kHealth: {
       const auto health = event.payload.as<HealthMessage>();
       return fleet_.set_health(health.replica, health.up != 0);
+    }
+    case kOutage: {
+      const auto outage = event.payload.as<OutageMessage>();
+      (outage.router ? router_down_ : storage_down_) = outage.up == 0;
+      return;
     }
     default:
       SIM_ASSERT(false, "the front end got a message it does not know");
@@ -278,6 +294,7 @@ bool FrontEnd::issue(Context& context, const TraceRequest& asked, std::int32_t t
 }
 
 Duration FrontEnd::look_up(const TraceRequest& request, RequestMessage& message) {
+  if (storage_down_) return {};
   if (cluster_.cached_input > 0) {
     const auto block = static_cast<double>(own_.cache_block_tokens);
     const double held = std::floor(cluster_.cached_input * message.input / block) * block;
@@ -357,6 +374,7 @@ bool FrontEnd::goes_remote(const RequestMessage& message) const {
 
 // A request without KV: to a replica that takes prompts, or elsewhere.
 void FrontEnd::dispatch(Context& context, const RequestMessage& message, Duration read) {
+  if (router_down_) return retry(context, message, RequestReason::no_router);
   if (goes_remote(message)) return answer_remotely(context, message);
   const auto most = cluster_.rules.most_open_per_replica;
   if (!fleet_.can_route(Fleet::Stage::entry))
@@ -385,6 +403,7 @@ void FrontEnd::dispatch(Context& context, const RequestMessage& message, Duratio
 // A prompt that is done: its KV goes to a replica that decodes.
 void FrontEnd::hand_on(Context& context, std::uint32_t from, RequestMessage message) {
   fleet_.done(from, held_tokens(message, false));
+  if (router_down_) return retry(context, message, RequestReason::no_router);
   if (!fleet_.can_route(Fleet::Stage::decode))
     return retry(context, message, RequestReason::no_replica);
   const std::uint32_t replica = fleet_.route(

@@ -40,6 +40,7 @@ struct FrontEndSpec {
   double kv_bytes_per_token = 0;      // that a transfer or a cache read moves
   std::int32_t cache_block_tokens = 1;
   bool keep_requests = true;
+  std::vector<Outage> storage_outages, router_outages;
   // With a shared network: it, where replicas are, messages of a GPU for one request's KV, bytes of
   // weights of one replica of each pool.
   std::optional<SharedFabric> network;
@@ -118,6 +119,7 @@ class FrontEnd final : public sim::engine::Process {
   void load_weights(sim::engine::Context& context, const ServiceMessage& wanted);
   void scale(sim::engine::Context& context, std::uint32_t pool);
   void start_pools(sim::engine::Context& context);
+  void start_outages(sim::engine::Context& context);
   [[nodiscard]] bool over(std::int64_t now_ps) const;
   [[nodiscard]] std::int64_t held_tokens(const RequestMessage& message, bool decode) const;
   [[nodiscard]] sim::core::Duration moved(double tokens, double bytes_per_s,
@@ -146,7 +148,8 @@ class FrontEnd final : public sim::engine::Process {
   std::uint32_t number_ = 0;                    // of the next request
   std::int64_t retrying_ = 0;                   // requests between two attempts
   std::int64_t pausing_ = 0;                    // clients between two requests
-  std::vector<std::int64_t> changed_ps_;        // of a pool: its last change of size
+  bool storage_down_ = false, router_down_ = false;
+  std::vector<std::int64_t> changed_ps_;  // of a pool: its last change of size
   std::vector<IssuedRequest> issued_;
   FrontEndCounts counts_;
   std::vector<RemoteAnswer> remote_;

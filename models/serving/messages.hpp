@@ -25,6 +25,7 @@ enum MessageKind : std::uint32_t {
   kScale,        // front end to itself: ServiceMessage; look whether a pool has the right size
   kStarted,      // front end to itself: ServiceMessage; replicas that were started are ready
   kHealth,       // front end to itself: HealthMessage; a failure or repair becomes known
+  kOutage,       // front end to itself: OutageMessage; storage or the router goes or comes back
   kMoved,        // front end to itself: something on the shared network is due
 };
 
@@ -64,6 +65,11 @@ struct ServiceMessage {
 
 struct HealthMessage {
   std::uint32_t replica = 0;
+  std::uint32_t up = 0;
+};
+
+struct OutageMessage {
+  std::uint32_t router = 0;  // 0 = storage
   std::uint32_t up = 0;
 };
 

@@ -15,7 +15,9 @@ struct Budget {
 };
 
 inline Budget budget_of(const BatchingSpec& batching, std::int32_t ranks) {
-  return {batching.max_tokens * ranks, batching.max_tokens};
+  const int prompt = batching.max_prompt_tokens;
+  return {batching.max_tokens * ranks,
+          prompt > 0 ? std::min(prompt, batching.max_tokens) : batching.max_tokens};
 }
 
 inline std::int32_t prompt_left(const Sequence& sequence) {

@@ -73,7 +73,7 @@ class PrefillFirst final : public PromptSteps {
     if (!plan.chunks.empty()) return;
     const bool preempted = make_room_for_decode(batch, plan);
     plan.decode = !batch.decoding().empty();
-    plan.steady = plan.decode && !preempted && batch.prefilling().empty();
+    plan.steady = plan.decode && !preempted && batch.prefilling().empty() && !batch.leaves_behind();
     if (!plan.decode) unblock(batch, now_ps, plan);
   }
 };
@@ -88,7 +88,8 @@ class Continuous final : public PromptSteps {
     const bool preempted = make_room_for_decode(batch, plan);
     if (!preempted) fill(batch, now_ps, plan, batch.decode_blocks());
     plan.decode = !batch.decoding().empty();
-    plan.steady = plan.decode && plan.chunks.empty() && !preempted && batch.prefilling().empty();
+    plan.steady = plan.decode && plan.chunks.empty() && !preempted && batch.prefilling().empty() &&
+                  !batch.leaves_behind();
     if (plan.empty()) unblock(batch, now_ps, plan);
   }
 };
@@ -101,7 +102,7 @@ class DecodeFirst final : public PromptSteps {
   void plan(Batch& batch, std::int64_t now_ps, StepPlan& plan) override {
     const bool preempted = make_room_for_decode(batch, plan);
     plan.decode = !batch.decoding().empty();
-    plan.steady = plan.decode && !preempted;
+    plan.steady = plan.decode && !preempted && !batch.leaves_behind();
     if (plan.decode) return;
     fill(batch, now_ps, plan, 0);
     plan.decode = !batch.decoding().empty();  // KV that came back from host memory

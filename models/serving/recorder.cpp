@@ -56,6 +56,10 @@ RunTotals& RunTotals::operator+=(const RunTotals& o) {
   cost += o.cost;
   measured_prefill += o.measured_prefill;
   measured_output += o.measured_output;
+  window_busy_s += o.window_busy_s;
+  window_decode_s += o.window_decode_s;
+  window_sequences += o.window_sequences;
+  window_context += o.window_context;
   measured_busy_s += o.measured_busy_s;
   measured_joules += o.measured_joules;
   return *this;
@@ -149,6 +153,10 @@ void Recorder::step(const StepRecord& record, const StepInput& input, const Step
   if (record.end_ps > spec_.measured_from_ps && record.end_ps <= spec_.measured_until_ps) {
     t.measured_prefill += record.prefill_tokens;
     t.measured_output += record.output_tokens;
+    t.window_busy_s += seconds;
+    if (input.decode_batch > 0) t.window_decode_s += seconds;
+    t.window_sequences += seconds * record.decode_sequences;
+    t.window_context += seconds * static_cast<double>(input.decode_context);
   }
   const double step_watts = watts(cost, seconds);
   if (record.end_ps > spec_.measured_from_ps) {

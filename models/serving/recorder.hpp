@@ -91,6 +91,8 @@ struct RunTotals {  // of one replica, over the whole run
   std::int64_t chunks = 0;
   StepCost cost;                                           // sums
   std::int64_t measured_prefill = 0, measured_output = 0;  // tokens of steps within the window
+  double window_busy_s = 0, window_decode_s = 0;           // steps within it, those that decode
+  double window_sequences = 0, window_context = 0;         // decoding in them, x seconds
   double measured_busy_s = 0, measured_joules = 0;         // one GPU, from measured_from on
   RunTotals& operator+=(const RunTotals& o);
 };

@@ -244,8 +244,9 @@ void Replica::book_step(std::int64_t end_ps, const StepInput& input, const StepC
   if (plan_.decode) batch_.end_decode_step();
   decodes_since_poll_ = plan_.chunks.empty() ? decodes_since_poll_ + 1 : spec_.poll_steps;
   const std::int64_t sent_ps = stream_.send(end_ps, record.output_tokens);
-  for (const PlannedChunk& chunk : plan_.chunks)
-    batch_.end_chunk(chunk.slot, chunk.tokens, sent_ps);
+  // Last ones first: what leaves the list of prompts then has little behind it.
+  for (auto chunk = plan_.chunks.rbegin(); chunk != plan_.chunks.rend(); ++chunk)
+    batch_.end_chunk(chunk->slot, chunk->tokens, sent_ps);
   step_start_ps_ = end_ps;
 }
 

@@ -73,7 +73,8 @@ struct PoolResult {
   double busy_seconds = 0;     // of replicas, running steps
   std::int64_t prefill_tokens = 0, cached_tokens = 0, output_tokens = 0;  // made in the window
   std::int64_t steps = 0;
-  double decode_sequences = 0, decode_context = 0;  // means over decode steps
+  // Means over the time in which a replica decodes: sequences, and tokens of KV of one.
+  double decode_sequences = 0, decode_context = 0;
   MemoryAccount memory;
   EnergyAccount energy;
   [[nodiscard]] double node_seconds() const {

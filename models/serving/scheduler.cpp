@@ -41,7 +41,8 @@ void ChunkedPrefill::plan(Batch& batch, std::int64_t now_ps, StepPlan& plan) {
   plan.decode = !batch.decoding().empty();
   // In a full batch who is next does not matter, unless someone gives way.
   const bool full = !preempts() && batch.running() >= batch.max_sequences();
-  const bool settled = batch.waiting().empty() || order_is_fixed() || full;
+  const bool settled =
+      !batch.leaves_behind() && (batch.waiting().empty() || order_is_fixed() || full);
   plan.steady = plan.decode && plan.chunks.empty() && !preempted && settled;
 }
 

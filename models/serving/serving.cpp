@@ -75,6 +75,7 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const DeploymentSpec& d,
   replica.admission.watermark_blocks = static_cast<std::int32_t>(
       std::llround(d.engine.kv_watermark * static_cast<double>(replica.kv_blocks)));
   replica.admission.reserve_output = reserved_output(d.batching.policy, d.engine.kv_reserve_output);
+  replica.admission.finds_its_blocks = d.batching.prefix_caching;
   const double block_bytes =
       llm::kv_bytes_per_token_per_gpu(d.model, d.layout, d.precision) * d.engine.kv_block_tokens;
   if (d.batching.swap_bytes > 0 && block_bytes > 0) {
@@ -130,7 +131,8 @@ std::vector<PoolPlan> plans_of(const ServingSpec& spec) {
   std::vector<PoolPlan> plans;
   for (const DeploymentSpec* d : pools_of(spec)) {
     PoolPlan plan{d->role, static_cast<std::uint32_t>(d->replicas), d->schedule, d->autoscale, {}};
-    const PoolShape shape{d->replicas, d->layout.gpus(), d->node.gpus};
+    const PoolShape shape{d->replicas, d->layout.gpus(), d->node.gpus,
+                          spec.cluster.faults.nodes_per_switch};
     if (spec.cluster.faults.any())
       plan.outages = outages_of(spec.cluster.faults, static_cast<int>(plans.size()), shape,
                                 Duration::from_seconds(horizon_s).ps(), spec.seed);
@@ -172,6 +174,10 @@ System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
   own.kv_bytes_per_token = kv_bytes_per_token(spec.deployment);
   own.cache_block_tokens = spec.deployment.engine.kv_block_tokens;
   own.keep_requests = spec.record_requests;
+  const std::int64_t horizon_ps = Duration::from_seconds(expected_seconds(spec.workload)).ps();
+  const FaultSpec& faults = spec.cluster.faults;
+  own.storage_outages = outages_of(faults, FaultKind::storage, horizon_ps, spec.seed);
+  own.router_outages = outages_of(faults, FaultKind::router, horizon_ps, spec.seed);
   if (spec.cluster.network) {
     place_on_network(spec, models, own);
     // No message between servers is faster than the fabric: what partitions may look ahead.
@@ -278,6 +284,26 @@ std::vector<ServingResult::Source> sources_of(const ServingSpec& spec,
 }
 
 }  // namespace
+
+double simulation_bytes(const ServingSpec& spec) {
+  // As found on runs of 0.2 and 1 million requests whose files were written, and of 256 and 2,224
+  // replicas (beside their series and steps).
+  constexpr double kPerRequest = 200.0, kPerReplica = 100e3;
+  int replicas = 0;
+  for (const DeploymentSpec* pool : pools_of(spec)) replicas += pool->replicas;
+  const double series = static_cast<double>(grid_for(spec.workload, replicas).max_bins) *
+                        static_cast<double>(sizeof(SeriesBin));
+  const double steps = spec.record_steps ? static_cast<double>(share_of(kStepRows, replicas)) *
+                                               static_cast<double>(sizeof(StepRecord))
+                                         : 0.0;
+  double requests = static_cast<double>(spec.workload.requests.value_or(0));
+  if (const auto* trace = std::get_if<TraceArrivals>(&spec.workload.arrivals))
+    requests = static_cast<double>(trace->requests->size());
+  else if (requests <= 0 && spec.workload.duration)
+    requests = offered_rate(spec.workload) * spec.workload.duration->seconds();
+  return (spec.record_requests ? kPerRequest * requests : 0.0) +
+         replicas * (series + steps + kPerReplica);
+}
 
 ServingResult simulate_with(const ServingSpec& spec, const StepTimer& timer,
                             const MemoryAccount& memory, const sim::engine::RunOptions& options) {

@@ -9,6 +9,10 @@ namespace foretoken::models::serving {
 // the model's context).
 MemoryAccount account_memory(const DeploymentSpec& deployment, std::int64_t longest_request = 0);
 
+// How much memory simulating the scenario takes of this machine, at least: what is kept of each
+// request, if they are, and of each replica. What a backlog adds cannot be known before.
+double simulation_bytes(const ServingSpec& spec);
+
 // Simulates the scenario to the end: every arrival served, rejected, or counted as unfinished.
 ServingResult simulate(const ServingSpec& spec,
                        std::shared_ptr<const kernels::Calibration> calibration,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/power/power_cap.hpp"
 #include "sim/core/error.hpp"
 
 namespace foretoken::models::serving {
@@ -232,9 +233,31 @@ StepCost StepModel::priced(const Cell& cell, double host_s) {
   return cost;
 }
 
+namespace {
+
+bool capped(const DeploymentSpec& d) { return d.node.gpu.power_limit.value() > 0.0; }
+
+// The operator's power cap: clocks fall until the step stays below it.
+void apply_cap(const DeploymentSpec& d, StepCost& cost) {
+  const double busy = cost.seconds - cost.host_s;
+  if (busy <= 0.0) return;
+  const auto share = [busy](double seconds) { return std::min(1.0, seconds / busy); };
+  const power::Activity activity{share(cost.tensor_s), share(cost.memory_s), share(cost.link_s)};
+  const double stretch =
+      power::under_cap(d.node.gpu, d.power, activity, d.node.gpu.power_limit).stretch;
+  for (double StepCost::*part : {&StepCost::gemm_s, &StepCost::attention_s, &StepCost::experts_s,
+                                 &StepCost::communication_s, &StepCost::elementwise_s})
+    cost.*part *= stretch;
+  cost.seconds = cost.host_s + busy * stretch;
+}
+
+}  // namespace
+
 StepCost StepModel::cost(const StepInput& step) const {
   const bool guesses = deployment_.speculation.guesses() > 0 && step.chunks.empty();
-  return guesses ? speculative_cost(step) : plain_cost(step);
+  StepCost cost = guesses ? speculative_cost(step) : plain_cost(step);
+  if (capped(deployment_)) apply_cap(deployment_, cost);
+  return cost;
 }
 
 StepCost StepModel::plain_cost(const StepInput& step) const {
@@ -268,7 +291,7 @@ Cell StepModel::fixed_decode(std::int32_t batch, std::int64_t context) const {
 
 void StepModel::decode_run(std::int32_t batch, std::int64_t context,
                            std::span<Duration> durations) const {
-  if (by_cost()) return StepTimer::decode_run(batch, context, durations);
+  if (by_cost() || capped(deployment_)) return StepTimer::decode_run(batch, context, durations);
   const Cell fixed = fixed_decode(batch, context);
   const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);
@@ -281,7 +304,7 @@ void StepModel::decode_run(std::int32_t batch, std::int64_t context,
 
 void StepModel::decode_costs(std::int32_t batch, std::int64_t context,
                              std::span<StepCost> costs) const {
-  if (by_cost()) return StepTimer::decode_costs(batch, context, costs);
+  if (by_cost() || capped(deployment_)) return StepTimer::decode_costs(batch, context, costs);
   const Cell fixed = fixed_decode(batch, context);
   const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);

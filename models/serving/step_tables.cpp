@@ -65,9 +65,10 @@ std::shared_ptr<const KernelSet> make_kernels(
   set->own = std::make_unique<const kernels::KernelModel>(node, engine.tables, calibration);
   std::map<std::string, std::string> versions;  // the newest of each engine
   const std::string& folder = node.gpu.tables;
-  if (engine.in_situ.kernel_slack > 0 && !folder.empty())
+  if (engine.in_situ.kernel_slack > 0)
     for (const auto& table : calibration->tables)
-      if (table.gpu == folder && table.engine != engine.tables.engine && table.op != "nccl")
+      if ((folder.empty() || table.gpu == folder) && table.engine != engine.tables.engine &&
+          table.op != "nccl")
         versions[table.engine] = std::max(versions[table.engine], table.version);
   for (const auto& [name, version] : versions)
     set->others.emplace_back(node, kernels::EngineVersion{name, version}, calibration);
@@ -128,12 +129,17 @@ double StepTables::peak(const llm::OperatorShape& shape) const {
 // Of the engine's own kernel, or of a better one that it is known to have access to: see
 // InSitu::kernel_slack.
 double StepTables::seconds(const llm::OperatorShape& shape) const {
-  double least = kernels_->own->time(shape).seconds;
+  const auto own = kernels_->own->time(shape);
+  double least = own.seconds;
   if (std::holds_alternative<llm::CollectiveOp>(shape) ||
       std::holds_alternative<llm::ExpertExchangeOp>(shape) ||
       std::holds_alternative<llm::ElementwiseOp>(shape))
     return least;
-  const std::string folder = deployment_.node.gpu.tables + "/";
+  // Of the same GPU; of a GPU without tables, on the relative whose tables stand in for it.
+  const std::string& gpu = deployment_.node.gpu.tables;
+  const std::string folder =
+      gpu.empty() ? own.source.substr(0, own.source.find('/') + 1) : gpu + "/";
+  if (folder.empty()) return least;
   for (const auto& other : kernels_->others) {
     const auto time = other.time(shape);
     if (time.source.starts_with(folder))

@@ -463,7 +463,8 @@ Load LayerAccount::head() const {
   const double elements = d(rows_) * spec_.model.hidden / split_;
   elementwise(load, elements * 2 * kHalf, elements * 3 * kHalf, 1);
   load.activation_bytes = elements * 2 * kHalf;
-  load.working_bytes = logits * (fused ? kHalf + kSingle : kHalf + 2 * kSingle);
+  // Unfused: fp32 log-probabilities, their gradient and that of the logits stand at once.
+  load.working_bytes = logits * (fused ? kHalf + kSingle : 3 * kSingle);
   if (spec_.layout.tensor > 1) {
     const double bytes = d(rows_) * spec_.model.hidden * kHalf;
     const Group group = tensor_group(spec_.layout);

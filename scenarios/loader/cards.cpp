@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <optional>
 
 #include "scenarios/loader/card_file.hpp"
@@ -59,6 +60,23 @@ void read_node_power(const YamlNode& root, NodeSpec& node) {
     root.any_child("host_load").error("host_load is the power under load; it is below host_idle");
   }
   node.psu_efficiency = root.required<Ratio>("psu_efficiency", kPositiveShare).value;
+  node.rack_share = root.optional<Watts>("rack_share").value_or(Watts(0));
+  double idle = 0.0, load = 0.0;
+  for (const auto& [name, part] : root.child("host_parts").entries()) {
+    auto& watts = node.host_parts[name];
+    watts.idle = part.required<Watts>("idle");
+    watts.load = part.required<Watts>("load");
+    idle += watts.idle.value();
+    load += watts.load.value();
+  }
+  const auto differ = [](double a, double b) { return std::abs(a - b) > 0.5; };
+  if (!node.host_parts.empty() &&
+      (differ(idle, node.host_idle.value()) || differ(load, node.host_load.value()))) {
+    root.any_child("host_parts")
+        .error(fmt::format("the parts add up to {:g} W idle and {:g} W loaded, host_idle and "
+                           "host_load say {:g} and {:g} W",
+                           idle, load, node.host_idle.value(), node.host_load.value()));
+  }
 }
 
 // GPUs, or sockets where the card names no GPU; and the host.
@@ -98,9 +116,9 @@ NodeCard read_node(const YamlFile& file, const fs::path& path) {
   node.nic_bandwidth = root.required<BytesPerSecond>("nic_bandwidth", kPositive);
   node.nic_latency_s = root.required<Seconds>("nic_latency").value;
   read_node_power(root, node);
-  node.sources =
-      read_sources(root, {"gpus", "cpus", "scale_up", "scale_up_latency", "nics", "nic_bandwidth",
-                          "nic_latency", "host_idle", "host_load", "psu_efficiency"});
+  node.sources = read_sources(
+      root, {"gpus", "cpus", "scale_up", "scale_up_latency", "nics", "nic_bandwidth", "nic_latency",
+             "host_idle", "host_load", "psu_efficiency", "host_parts", "rack_share"});
   return card;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "models/cost/cost.hpp"
+#include "models/cost/ledger.hpp"
 #include "models/hardware/hardware.hpp"
 #include "models/power/gpu_power.hpp"
 #include "models/serving/spec.hpp"
@@ -64,6 +65,7 @@ struct PriceCard {
   std::map<std::string, models::cost::Price> gpus;   // bought, by GPU card
   std::map<std::string, std::map<std::string, models::cost::Price>> rent;  // GPU card -> tier
   std::map<std::string, models::cost::Price> electricity;                  // a kWh, by tariff
+  std::map<std::string, models::cost::ApiPrices> apis;  // a million tokens, by name
 };
 
 Loaded<GpuCard> load_gpu(const std::string& name, const Catalogue& catalogue,

@@ -70,6 +70,13 @@ Loaded<PriceCard> load_prices(const std::string& name, const Catalogue& catalogu
   for (const auto& [gpu, tiers] : root.child("rent").entries()) {
     card.rent[gpu] = read_prices<MoneyPerGpuHour>(tiers, currencies);
   }
+  for (const auto& [api, node] : root.child("api").entries()) {
+    auto& prices = card.apis[api];
+    prices.name = api;
+    prices.input_hit = read_price<Money>(node.required_child("input_hit"), currencies);
+    prices.input_miss = read_price<Money>(node.required_child("input_miss"), currencies);
+    prices.output = read_price<Money>(node.required_child("output"), currencies);
+  }
   if (const YamlNode exchange = root.child("exchange"); exchange.exists()) {
     card.exchange.cny_per_usd = exchange.required<Ratio>("cny_per_usd", kPositive).value;
     card.exchange.source = exchange.required<std::string>("source");

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "scenarios/loader/card_file.hpp"
 #include "scenarios/loader/content_hash.hpp"
 #include "scenarios/loader/scenario_parts.hpp"
+#include "scenarios/loader/scenario_text.hpp"
 
 namespace foretoken::scenarios::loader {
 namespace {
@@ -77,11 +79,26 @@ std::filesystem::path read_own_calibration(const YamlNode& root, const LoadConte
   return file;
 }
 
+Published read_published(const YamlNode& root) {
+  Published published;
+  if (!root.has("published")) return published;
+  const YamlNode node = root.required_child("published");
+  published.source = node.required<std::string>("source");
+  published.date = read_date(node, "date");
+  for (const YamlNode& item : node.any_child("figures").items())
+    published.figures.push_back({item.required<std::string>("figure"),
+                                 item.required<std::string>("quantity"),
+                                 item.required<Ratio>("value", kAnyNumber).value});
+  if (published.figures.empty()) node.error("no figures; name at least one of summary.json");
+  return published;
+}
+
 }  // namespace
 
-Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catalogue,
+namespace {
+
+Scenario read_scenario(YamlFile yaml, const std::filesystem::path& file, const Catalogue& catalogue,
                        const std::vector<std::string>& overrides) {
-  YamlFile yaml = YamlFile::open(file);
   for (const std::string& assignment : overrides) yaml.override_value(assignment);
   const YamlNode root = yaml.root();
   Scenario scenario;
@@ -100,6 +117,7 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   read_cluster(root, serving.deployment.node, serving.cluster);
   serving.workload = read_workload(root, context);
   scenario.slo = read_slo(root);
+  scenario.published = read_published(root);
   scenario.cost = read_cost(root, context, serving.deployment.node);
   serving.seed = root.value_or<std::uint64_t>("seed", 1);
   serving.record_requests =
@@ -113,6 +131,18 @@ Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catal
   scenario.warnings = yaml.warnings();
   scenario.resolved = yaml.resolved();
   return scenario;
+}
+
+}  // namespace
+
+Scenario load_scenario(const std::filesystem::path& file, const Catalogue& catalogue,
+                       const std::vector<std::string>& overrides) {
+  return read_scenario(YamlFile::open(file), file, catalogue, overrides);
+}
+
+Scenario load_scenario_text(const std::string& text, const std::filesystem::path& file,
+                            const Catalogue& catalogue) {
+  return read_scenario(YamlFile::parse(text, file.string()), file, catalogue, {});
 }
 
 }  // namespace foretoken::scenarios::loader

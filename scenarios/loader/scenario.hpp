@@ -20,6 +20,17 @@ struct SloTerm {          // e.g. ttft.p99 <= 2s
   std::string text;  // as written
 };
 
+// What was published of the very deployment that the scenario stands for, to set beside the result.
+struct Published {
+  struct Figure {
+    std::string figure;  // its place in summary.json: pools.decode.busy
+    std::string quantity;
+    double value = 0.0;
+  };
+  std::string source, date;
+  std::vector<Figure> figures;
+};
+
 struct Scenario {
   std::string name;
   std::filesystem::path file;
@@ -27,6 +38,7 @@ struct Scenario {
   models::serving::ServingSpec serving;
   models::cost::CostSpec cost;
   std::vector<SloTerm> slo;
+  Published published;                // empty: nothing was
   std::filesystem::path calibration;  // measurements of the user's own; empty = none
   std::vector<ResolvedValue> resolved;
   std::vector<sim::core::Diagnostic> warnings;

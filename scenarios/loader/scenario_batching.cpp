@@ -62,6 +62,12 @@ void read_parameters(const YamlNode& node, BatchingSpec& spec) {
     if (node.has(key)) node.error_at_key(key, fmt::format("this policy has no {}", key));
     return false;
   };
+  if (of("max_prompt_tokens",
+         {BatchingPolicy::chunked_prefill, BatchingPolicy::prefill_first,
+          BatchingPolicy::decode_first, BatchingPolicy::shortest_job_first,
+          BatchingPolicy::multilevel_feedback, BatchingPolicy::earliest_deadline,
+          BatchingPolicy::least_slack, BatchingPolicy::fair, BatchingPolicy::priority}))
+    spec.max_prompt_tokens = node.value_or<int>("max_prompt_tokens", 0, {0, 1e8});
   if (of("timeout", {BatchingPolicy::dynamic_batching}))
     spec.timeout = node.value_or<Duration>("timeout", Duration());
   if (of("length_error", {BatchingPolicy::shortest_job_first, BatchingPolicy::least_slack}))
@@ -98,6 +104,7 @@ BatchingSpec read_batching(const YamlNode& deployment, const LoadContext& contex
   batching.max_sequences =
       node.value_or<int>("max_sequences", d.engine.default_max_sequences, {1, 1'000'000}, card);
   batching.swap_bytes = node.value_or<Bytes>("swap_space", Bytes(d.batching.swap_bytes)).value();
+  batching.prefix_caching = d.batching.prefix_caching;
   if (batching.swap_bytes > 0 && d.node.gpus > 0 && d.node.gpu.pcie_bandwidth.value() <= 0)
     node.any_child("swap_space")
         .error(fmt::format("card {} gives no pcie_bandwidth to swap over", d.node.gpu.name));

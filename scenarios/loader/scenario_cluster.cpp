@@ -33,7 +33,10 @@ struct FaultWord {
 constexpr FaultWord kFaultWords[] = {{"gpu", FaultKind::gpu},
                                      {"node", FaultKind::node},
                                      {"link", FaultKind::link},
-                                     {"straggler", FaultKind::straggler}};
+                                     {"straggler", FaultKind::straggler},
+                                     {"switch", FaultKind::leaf_switch},
+                                     {"storage", FaultKind::storage},
+                                     {"router", FaultKind::router}};
 
 void read_schedule(const YamlNode& node, DeploymentSpec& pool) {
   const YamlNode list = node.any_child("schedule");
@@ -65,13 +68,19 @@ void read_autoscale(const YamlNode& node, DeploymentSpec& pool) {
     scale.error("a pool is sized by a schedule or by its load, not by both");
 }
 
-// A GPU, node or link that breaks at a stated time.
+// Something that breaks at a stated time.
 FaultEvent read_event(const YamlNode& item) {
   FaultEvent event;
   event.kind = item.required_choice<FaultKind>("kind", {{"gpu", FaultKind::gpu},
                                                         {"node", FaultKind::node},
                                                         {"link", FaultKind::link},
-                                                        {"straggler", FaultKind::straggler}});
+                                                        {"straggler", FaultKind::straggler},
+                                                        {"switch", FaultKind::leaf_switch},
+                                                        {"storage", FaultKind::storage},
+                                                        {"router", FaultKind::router}});
+  if (event.kind == FaultKind::storage || event.kind == FaultKind::router)
+    for (const char* key : {"pool", "unit"})
+      if (item.has(key)) item.error_at_key(key, "there is one for all pools; remove this");
   event.pool =
       item.optional_choice<int>("pool", {{"whole", 0}, {"prefill", 0}, {"decode", 1}}).value_or(0);
   event.unit = item.value_or<int>("unit", 0, {0, 1e6});
@@ -88,6 +97,13 @@ void read_faults(const YamlNode& cluster, FaultSpec& faults) {
   for (const YamlNode& item : node.any_child("events").items())
     faults.events.push_back(read_event(item));
   const YamlNode random = node.child("random");
+  bool switches = random.has("switch");
+  for (const FaultEvent& event : faults.events)
+    switches = switches || event.kind == FaultKind::leaf_switch;
+  if (switches)
+    faults.nodes_per_switch = node.required<int>("nodes_per_switch", {1, 1e6});
+  else if (node.has("nodes_per_switch"))
+    node.error_at_key("nodes_per_switch", "no switch fails here; remove this");
   for (const auto& [name, kind] : kFaultWords) {
     if (!random.has(name)) continue;
     const YamlNode one = random.required_child(name);

@@ -4,6 +4,7 @@
 
 #include <ctime>
 
+#include "models/cost/ledger.hpp"
 #include "scenarios/loader/cards.hpp"
 #include "scenarios/loader/quantity.hpp"
 #include "scenarios/loader/scenario_parts.hpp"
@@ -46,6 +47,12 @@ void warn_if_stale(const CostSpec& spec, const YamlNode& place) {
   if (spec.node_price) check("node price", *spec.node_price);
   if (spec.gpu_hour) check("rent", *spec.gpu_hour);
   check("electricity", spec.electricity_per_kwh);
+  for (const auto& [tier, price] : spec.ledger->rents) check("rent, " + tier, price);
+  if (spec.ledger->api) {
+    check("input hits of " + spec.ledger->api->name, spec.ledger->api->input_hit);
+    check("input misses of " + spec.ledger->api->name, spec.ledger->api->input_miss);
+    check("output of " + spec.ledger->api->name, spec.ledger->api->output);
+  }
 }
 
 class CostReader {
@@ -61,6 +68,7 @@ class CostReader {
             .value_or(Currency::CNY);
     if (!cost_.has("currency")) cost_.resolve("currency", "CNY", "default");
     read_exchange(spec);
+    spec.ledger = read_ledger(cost_, node_, card_);
     read_hardware(spec);
     read_electricity(spec);
     spec.pue = cost_.value_or<Ratio>("pue", Ratio{1.0}, {1.0, 5.0}).value;
@@ -68,6 +76,7 @@ class CostReader {
         cost_.value_or<Seconds>("horizon", Seconds{3 * kSecondsPerYear}, kPositive).value /
         kSecondsPerYear;
     spec.maintenance_per_year = cost_.value_or<Ratio>("maintenance", Ratio{0.0}, {0.0, 1.0}).value;
+    spec.carbon_kg_per_kwh = cost_.optional<Ratio>("carbon_kg_per_kwh").value_or(Ratio{0.0}).value;
     return spec;
   }
 
@@ -114,6 +123,8 @@ class CostReader {
       spec.gpu_hour = stated(cost_.any_child("gpu_hour"), *rented);
     } else if (tier) {
       rent_from_card(*tier, spec);
+    } else if (cost_.has("capex")) {
+      parts_for_a_node(spec);
     } else if (const auto price = card_.nodes.find(node_.name); price != card_.nodes.end()) {
       spec.node_price = price->second;
       from_card("node_price", price->second, Dimension::money);
@@ -121,13 +132,30 @@ class CostReader {
                rent != card_.rent.end() && !rent->second.empty()) {
       spec.gpu_hour = rent->second.begin()->second;
       from_card("gpu_hour", *spec.gpu_hour, Dimension::money_per_gpu_hour);
-    } else if (!node_.name.empty()) {
+    } else if (!node_.name.empty() && !cost_.has("capex")) {
       cost_.error(fmt::format(
           "price card {} has no price of node {} and no rent of {}; give cost.node_price, such as "
           "{}, or cost.gpu_hour, such as {} (nodes with a price: {})",
           card_.name, node_.name, node_.gpu.name, "2000000CNY", "2.00USD/GPU/h",
           join_keys(card_.nodes)));
     }
+  }
+
+  // The node's price is the sum of its parts.
+  void parts_for_a_node(CostSpec& spec) const {
+    const auto& ledger = spec.ledger;
+    Price sum;
+    sum.currency = spec.currency;
+    sum.source = cost_.any_child("capex").origin();
+    try {
+      for (const auto& part : ledger->purchases)
+        sum.amount +=
+            part.count * models::cost::in_currency(part.price, spec.currency, spec.exchange);
+    } catch (const sim::core::InputError& error) {
+      return cost_.any_child("capex").error(error.diagnostics().front().message);
+    }
+    sum.amount *= 1.0 + ledger->cooling_premium;
+    spec.node_price = sum;
   }
 
   void rent_from_card(const std::string& tier, CostSpec& spec) const {
@@ -143,12 +171,29 @@ class CostReader {
     named("rent", tier, price->second, Dimension::money_per_gpu_hour);
   }
 
+  // What a level load pays on average, where the price goes by the hour.
+  bool read_time_of_use(CostSpec& spec) const {
+    const auto& bands = spec.ledger->tariff;
+    if (bands.empty() || spec.exchange.cny_per_usd <= 0.0) return false;
+    Price mean;
+    mean.currency = bands.front().per_kwh.currency;
+    mean.source = cost_.any_child("time_of_use").origin();
+    for (const auto& band : bands) {
+      const double hours = band.to_h - band.from_h + (band.from_h > band.to_h ? 24.0 : 0.0);
+      mean.amount +=
+          hours / 24.0 * models::cost::in_currency(band.per_kwh, mean.currency, spec.exchange);
+    }
+    spec.electricity_per_kwh = mean;
+    return true;
+  }
+
   void read_electricity(CostSpec& spec) const {
     const auto stated_price = cost_.optional<MoneyPerKwh>("electricity");
     const auto tariff = cost_.optional<std::string>("tariff");
-    if (stated_price && tariff) {
-      return cost_.error("give one of electricity and tariff");
+    if (stated_price.has_value() + tariff.has_value() + cost_.has("time_of_use") > 1) {
+      return cost_.error("give one of electricity, tariff and time_of_use");
     }
+    if (read_time_of_use(spec)) return;
     if (stated_price) {
       spec.electricity_per_kwh = stated(cost_.any_child("electricity"), *stated_price);
       return;
@@ -186,7 +231,10 @@ CostSpec read_cost(const YamlNode& root, const LoadContext& context, const NodeS
     cost.resolve("prices", name, "default");
   }
   const auto card = load_card(place, name, context, load_prices);
-  if (!card) return {};
+  if (!card) {  // its absence is said; what the block holds is not at fault
+    for (const auto& [key, child] : cost.entries()) (void)child.exists();
+    return {};
+  }
   CostSpec spec = CostReader(cost, node, *card).read();
   warn_if_stale(spec, place);
   return spec;

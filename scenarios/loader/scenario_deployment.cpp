@@ -142,6 +142,15 @@ void read_hardware(const YamlNode& root, const LoadContext& context, DeploymentS
   override_bandwidth(hardware, "memory_bandwidth", gpu.name, gpu.memory_bandwidth);
   override_bandwidth(hardware, "scale_up_bandwidth", gpu.name, gpu.scale_up_bandwidth);
   override_bandwidth(hardware, "nic_bandwidth", node.name, node.nic_bandwidth);
+  if (const auto cap = hardware.optional<sim::core::Watts>("power_limit", kPositive)) {
+    if (*cap > gpu.tdp || *cap <= gpu.idle) {
+      hardware.any_child("power_limit")
+          .error(fmt::format("a cap of {:g} W on {}, which idles at {:g} W and never draws more "
+                             "than {:g} W; give one between",
+                             cap->value(), gpu.name, gpu.idle.value(), gpu.tdp.value()));
+    }
+    gpu.power_limit = *cap;
+  }
   const YamlNode power = root.child("power");
   const std::string origin = "card " + gpu.name;
   const auto share = [&](std::string_view key, double& value) {
@@ -370,15 +379,21 @@ void at_engine_args(const YamlNode& node, const Apply& apply) {
 }
 
 // What an engine's card says of graphs, of kernels inside the engine against alone, and of errors
-// on real servers was found on GPUs. The model of a CPU was fitted on whole engines already.
+// on real servers was found on GPUs that exchange no expert messages: those who do are timed by
+// whole blocks as they run in the engine. The model of a CPU was fitted on whole engines already.
 void suit_to_processors(DeploymentSpec& deployment) {
   const bool cpu = deployment.node.gpu.processor == Processor::cpu;
   EngineSpec& engine = deployment.engine;
-  if (!cpu && !deployment.layout.experts_on_host) return;
+  const bool exchange = deployment.layout.all_to_all;
+  if (!cpu && !exchange && !deployment.layout.experts_on_host) return;
   engine.served_ttft_error = engine.served_tpot_error = 0.0;
+  if (cpu) engine.graph_batches.clear();
   if (cpu) {
-    engine.graph_batches.clear();
     engine.in_situ = {};
+  } else if (exchange) {
+    const double slack = engine.in_situ.kernel_slack;  // of kernels, wherever they run
+    engine.in_situ = {};
+    engine.in_situ.kernel_slack = slack;
   } else {
     engine.in_situ.experts_least = engine.in_situ.experts = engine.in_situ.prefill = 1.0;
   }
@@ -401,10 +416,7 @@ DeploymentSpec read_deployment(const YamlNode& root, const LoadContext& context)
   at_engine_args(node, [&] { apply_to_engine(args, deployment); });
   read_layout_keys(node, deployment, false);
   at_engine_args(node, [&] { apply_to_layout(args, deployment); });
-  if (node.value_or<bool>("prefix_caching", false)) {
-    node.any_child("prefix_caching")
-        .error("no workload here says which prompts share a prefix; set prefix_caching: false");
-  }
+  deployment.batching.prefix_caching = node.value_or<bool>("prefix_caching", false);
   read_run_keys(node, context, deployment, false);
   suit_to_processors(deployment);
   return deployment;

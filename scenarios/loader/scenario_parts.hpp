@@ -101,6 +101,11 @@ std::vector<SloTerm> read_slo(const YamlNode& root);
 models::cost::CostSpec read_cost(const YamlNode& root, const LoadContext& context,
                                  const models::hardware::NodeSpec& node);
 
+// What of `cost:` only a ledger needs: parts of the purchase, staff, tariffs, other ways.
+std::shared_ptr<const models::cost::LedgerSpec> read_ledger(const YamlNode& cost,
+                                                            const models::hardware::NodeSpec& node,
+                                                            const PriceCard& card);
+
 // Names with a sentence each, in the order of the schema.
 struct Named {
   std::string_view name, summary;

@@ -80,7 +80,8 @@ Json hardware() {
                  {"scale_up_bandwidth", quantity(Dimension::bytes_per_second,
                                                  "instead of the card's, per GPU, one direction")},
                  {"nic_bandwidth", quantity(Dimension::bytes_per_second,
-                                            "instead of the card's, per NIC, one direction")}},
+                                            "instead of the card's, per NIC, one direction")},
+                 {"power_limit", quantity(Dimension::watts, "cap set on each GPU below its TDP")}},
                 {"node"});
 }
 
@@ -128,24 +129,34 @@ Json cluster() {
     if (slows) keys["slowdown"] = ratio("of its steps");
     return map_of(what, keys, {"mean_between", "mean_repair"});
   };
-  const Json event = map_of(
-      "something that breaks",
-      {{"kind", one_of("what", {{"gpu", ""}, {"node", ""}, {"link", ""}, {"straggler", ""}})},
-       {"pool", one_of("where", {{"whole", ""}, {"prefill", ""}, {"decode", ""}})},
-       {"unit", integer("number of the GPU or node in the pool", 0)},
-       {"at", quantity(Dimension::seconds, "after the start of the run")},
-       {"lasts", quantity(Dimension::seconds, "until it is repaired")},
-       {"slowdown", ratio("of a straggler's steps")}},
-      {"kind", "at", "lasts"});
-  const Json faults =
-      map_of("what breaks",
-             {{"detection", quantity(Dimension::seconds, "until the router knows")},
-              {"events", list_of("at stated times", event)},
-              {"random", map_of("at random times",
-                                {{"gpu", random("each GPU")},
-                                 {"node", random("each node")},
-                                 {"link", random("each node's network")},
-                                 {"straggler", random("each GPU, slow instead of down", true)}})}});
+  const Json event =
+      map_of("something that breaks",
+             {{"kind", one_of("what", {{"gpu", ""},
+                                       {"node", ""},
+                                       {"link", ""},
+                                       {"straggler", ""},
+                                       {"switch", ""},
+                                       {"storage", "the context cache"},
+                                       {"router", "takes and hands on requests"}})},
+              {"pool", one_of("where", {{"whole", ""}, {"prefill", ""}, {"decode", ""}})},
+              {"unit", integer("number of the GPU, node or switch in the pool", 0)},
+              {"at", quantity(Dimension::seconds, "after the start of the run")},
+              {"lasts", quantity(Dimension::seconds, "until it is repaired")},
+              {"slowdown", ratio("of a straggler's steps")}},
+             {"kind", "at", "lasts"});
+  const Json faults = map_of(
+      "what breaks",
+      {{"detection", quantity(Dimension::seconds, "until the router knows")},
+       {"nodes_per_switch", integer("nodes of a pool that a leaf switch takes with it")},
+       {"events", list_of("at stated times", event)},
+       {"random",
+        map_of("at random times", {{"gpu", random("each GPU")},
+                                   {"node", random("each node")},
+                                   {"link", random("each node's network")},
+                                   {"straggler", random("each GPU, slow instead of down", true)},
+                                   {"switch", random("each leaf switch")},
+                                   {"storage", random("the context cache")},
+                                   {"router", random("what takes and hands on requests")}})}});
   const Json remote =
       map_of("traffic served by somebody else's priced interface",
              {{"share", ratio("of all requests")},
@@ -183,6 +194,7 @@ Json deployment() {
       "continuous batching",
       {{"policy", name_or_path("which work a step takes first", batching_policies(), "^.*[/.].*$")},
        {"max_tokens", integer("new tokens a step")},
+       {"max_prompt_tokens", integer("of one prompt in a step; 0 is max_tokens", 0)},
        {"max_sequences", integer("sequences running at once")},
        {"swap_space",
         quantity(Dimension::bytes, "host memory a GPU for the KV of preempted requests")},
@@ -232,8 +244,8 @@ Json deployment() {
                  {"replicas", integer("independent copies behind one router")},
                  {"router", one_of("which replica takes a request", routers())},
                  {"expert_skew", ratio("power-law exponent of expert popularity; 0 is balanced")},
-                 {"prefix_caching", boolean("only false: no workload here says which prompts share "
-                                            "a prefix")},
+                 {"prefix_caching", boolean("free KV blocks keep their content: a preempted "
+                                            "request finds what is left of its own")},
                  {"batching", batching},
                  {"router_load_age", router_load_age},
                  {"expert_parallel", expert_parallel()},
@@ -326,6 +338,34 @@ Json workload() {
 }
 
 Json cost() {
+  const Json part = map_of("a part",
+                           {{"of", text("gpu, server, network, storage, installation, ...")},
+                            {"price", quantity(Dimension::money, "of one")},
+                            {"count", ratio("in a node")}},
+                           {"of", "price"});
+  const Json loan = map_of("level monthly payments",
+                           {{"share", ratio("of the purchase that is borrowed")},
+                            {"rate", ratio("interest a year")},
+                            {"term", quantity(Dimension::seconds, "until it is paid back")}},
+                           {"share", "rate", "term"});
+  const Json band = map_of("hours with one price",
+                           {{"from", quantity(Dimension::seconds, "hour of the day")},
+                            {"to", quantity(Dimension::seconds, "hour of the day")},
+                            {"price", quantity(Dimension::money_per_kwh, "")}},
+                           {"from", "to", "price"});
+  const Json space = map_of("a rack in a data centre",
+                            {{"rack_month", quantity(Dimension::money, "a rack and month")},
+                             {"nodes", ratio("that a rack holds")}},
+                            {"rack_month"});
+  const Json role = map_of("a person or part of one",
+                           {{"role", text("what they do")},
+                            {"share", ratio("of a person")},
+                            {"salary", quantity(Dimension::money, "a year, all costs")}},
+                           {"role", "salary"});
+  const Json updates =
+      map_of("a new model now and then",
+             {{"price", quantity(Dimension::money, "each")}, {"per_year", ratio("how many")}},
+             {"price", "per_year"});
   return map_of("money; prices left out come from the price card",
                 {{"prices", text("price card: catalogue name or path")},
                  {"currency", one_of("shown first", {{"CNY", ""}, {"USD", ""}})},
@@ -337,7 +377,20 @@ Json cost() {
                  {"tariff", text("electricity at this tariff of the price card")},
                  {"pue", ratio("facility power over server power, at least 1")},
                  {"horizon", quantity(Dimension::seconds, "straight-line depreciation to zero")},
-                 {"maintenance", ratio("a year, as a share of the purchase price")}});
+                 {"maintenance", ratio("a year, as a share of the purchase price")},
+                 {"carbon_kg_per_kwh", ratio("of the grid, kg of CO2 a kWh")},
+                 {"formula", one_of("what counts", {{"full", ""}, {"article", ""}})},
+                 {"capex", list_of("parts of a node's price, instead of node_price", part)},
+                 {"cooling_premium", ratio("liquid cooling, a share of the purchases on top")},
+                 {"depreciation", quantity(Dimension::seconds, "to zero; else over the horizon")},
+                 {"financing", loan},
+                 {"time_of_use", list_of("electricity by hour of the day", band)},
+                 {"load_by_hour", list_of("factors on the mean power, 24 of them", ratio(""))},
+                 {"space", space},
+                 {"staff", list_of("who runs it", role)},
+                 {"model_updates", updates},
+                 {"api", text("the interface of somebody else to compare with, on the price card")},
+                 {"cache_hit", ratio("share of input tokens that the interface bills as hits")}});
 }
 
 Json power() {
@@ -346,6 +399,19 @@ Json power() {
                  {"tensor", ratio("at full arithmetic rate")},
                  {"memory", ratio("at full memory bandwidth")},
                  {"link", ratio("at full scale-up bandwidth")}});
+}
+
+Json published() {
+  const Json figure = map_of("one figure",
+                             {{"figure", text("its place in summary.json: pools.decode.busy")},
+                              {"quantity", text("what it is, with its unit")},
+                              {"value", {{"type", "number"}, {"description", "as published"}}}},
+                             {"figure", "quantity", "value"});
+  return map_of("what was published of this very deployment, set beside the result",
+                {{"source", text("who said so, where it stands")},
+                 {"date", text("YYYY, YYYY-MM or YYYY-MM-DD")},
+                 {"figures", list_of("figures", figure)}},
+                {"source", "date", "figures"});
 }
 
 }  // namespace
@@ -369,6 +435,7 @@ std::string json_schema() {
          {"items",
           {{"type", "string"},
            {"pattern", "^ *(ttft|tpot|e2el)[.](p50|p90|p95|p99|mean) *<=? *[0-9.]+ ?[a-z]+ *$"}}}}},
+       {"published", published()},
        {"cost", cost()},
        {"power", power()},
        {"cluster", cluster()},

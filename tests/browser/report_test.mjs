@@ -10,7 +10,12 @@ import { pathToFileURL } from "node:url";
 // playwright-core is installed in the build folder, not beside this file.
 const { chromium } = createRequire(join(process.env.BROWSER_MODULES, "package.json"))("playwright-core");
 const runs = process.env.BROWSER_RUNS;
-const SECTIONS = ["verdict", "slo", "latency", "cluster", "time", "memory", "cost", "energy", "trust", "reproduce"];
+// typical: what `run` writes. whole: what `report` makes of runs, a plan and a search for the load.
+const SECTIONS = {
+  typical: ["verdict", "slo", "latency", "cluster", "time", "memory", "cost", "energy", "trust", "reproduce"],
+  whole: ["verdict", "choice", "slo", "load", "latency", "cluster", "time", "efficiency", "memory", "cost", "energy", "trust", "reproduce"],
+};
+const CHARTS = { typical: 15, whole: 23 };
 const SIZES = { wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } };
 
 let browser;
@@ -42,18 +47,19 @@ const blankCanvases = (page) => page.evaluate(() => [...document.querySelectorAl
   return !pixels.some((value, i) => i % 4 === 3 && value > 0);
 }).map((canvas) => canvas.id));
 
-for (const size of Object.keys(SIZES)) {
+for (const run of Object.keys(SECTIONS)) for (const size of Object.keys(SIZES)) {
   for (const language of ["en", "zh"]) {
-    test(`every section, ${size}, ${language}`, async () => {
-      const { page, problems, close } = await open("typical", { size, language });
-      for (const id of SECTIONS) {
+    test(`every section, ${run}, ${size}, ${language}`, async () => {
+      const { page, problems, close } = await open(run, { size, language });
+      assert.deepEqual(await page.locator("main > section").evaluateAll((list) => list.map((s) => s.id)), SECTIONS[run]);
+      for (const id of SECTIONS[run]) {
         await page.click(`nav a[href="#${id}"]`);
         const box = await page.locator(`section#${id} h2`).boundingBox();
         assert.ok(box.y >= 0 && box.y < SIZES[size].height, `${id} comes into view`);
         assert.ok((await page.locator(`section#${id}`).innerText()).length > 20, `${id} has content`);
       }
       const charts = await page.locator("canvas").count();
-      assert.equal(charts, 14);
+      assert.equal(charts, CHARTS[run]);
       assert.deepEqual(await blankCanvases(page), []);
       const labels = await page.locator("canvas").evaluateAll((list) => list.map((c) => c.getAttribute("aria-label")));
       assert.ok(labels.every((label) => label.length > 10 && !/undefined|NaN|null/.test(label)), labels.join("\n"));
@@ -131,10 +137,10 @@ async function downloadOf(page, selector) {
   }
 }
 
-test("each chart hands out its data as CSV", async () => {
-  const { page, problems, close } = await open("typical");
+for (const run of Object.keys(SECTIONS)) test(`each chart hands out its data as CSV, ${run}`, async () => {
+  const { page, problems, close } = await open(run);
   const ids = await page.locator("[data-csv]").evaluateAll((list) => list.map((b) => b.dataset.csv));
-  assert.equal(new Set(ids).size, 14);
+  assert.equal(new Set(ids).size, CHARTS[run]);
   for (const id of ids) {
     const download = await downloadOf(page, `[data-csv="${id}"]`);
     assert.equal(download.suggestedFilename(), `${id}.csv`);
@@ -189,6 +195,30 @@ test("the table of assumptions filters", async () => {
   assert.equal(shown.length, 1);
   assert.match(shown[0], /deployment\.replicas/);
   await close();
+});
+
+test("the choice names what it compares, and what the plan found", async () => {
+  const { page, problems, close } = await open("whole");
+  const text = await page.locator("#choice").innerText();
+  for (const words of ["The same on an H100", "Near misses", "Inputs that differ", "by API", "holds up to"]) assert.ok(text.includes(words), words);
+  assert.match(await page.locator("#load").innerText(), /Serves up to [\d.]+ requests\/s within its SLO/);
+  assert.match(await page.locator("#trust").innerText(), /independent seeds/);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("the tornado follows a price changed in the page", async () => {
+  const { page, problems, close } = await open("typical");
+  const before = await page.locator("#figure-tornado h3").innerText();
+  await page.fill("#price-node", "9000000");
+  assert.notEqual(await page.locator("#figure-tornado h3").innerText(), before);
+  assert.deepEqual(await blankCanvases(page), []);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("no report is above 1.5 MB", async () => {
+  for (const run of Object.keys(SECTIONS)) assert.ok(readFileSync(join(runs, run, "report.html")).length <= 1_500_000, run);
 });
 
 test("hostile strings stay text", async () => {

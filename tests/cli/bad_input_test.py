@@ -9,7 +9,7 @@ import unittest
 
 import h5py
 
-from harness import BINARY, HOME, CliTest
+from harness import BINARY, HOME, QUICKSTART, CliTest
 
 # Complete and small; every test breaks one thing in it.
 BASE = """\
@@ -254,6 +254,15 @@ class Files(BadInput):
             data = path.read_bytes()
             path.write_bytes(data[: len(data) // 2])
         self.refuse_home(self.broken_home(change))
+
+    def test_more_memory_than_the_machine_has(self):
+        path = self.variant(("arrivals: {trace: azure-llm-2023-conv, rate_scale: 1.0}",
+                             "arrivals: {poisson: 100/s}\n  input: {tokens: 10}\n  output: {tokens: 10}\n"
+                             "  requests: 900000000"))
+        before = self.files()
+        self.expect(self.run_it("run", path, "--mem-limit", "4GiB"), 6, "168 GiB", "allowed", "records: none")
+        self.expect(self.run_it("run", QUICKSTART, "--mem-limit", "1MiB"), 6, "allowed")
+        self.assertEqual(self.files(), before)
 
     def test_output_under_a_file(self):
         path = self.scenario()

@@ -18,7 +18,8 @@ Duration tenths(int low, int high) {
 FaultEvent random_fault(int pools) {
   FaultEvent event;
   event.kind =
-      *rc::gen::element(FaultKind::gpu, FaultKind::node, FaultKind::link, FaultKind::straggler);
+      *rc::gen::element(FaultKind::gpu, FaultKind::node, FaultKind::link, FaultKind::straggler,
+                        FaultKind::leaf_switch, FaultKind::storage, FaultKind::router);
   event.pool = *rc::gen::inRange(0, pools);
   event.unit = *rc::gen::inRange(0, 4);
   event.at = tenths(0, 60);
@@ -58,6 +59,7 @@ ServingSpec random_cluster() {
   const int pools = 1 + static_cast<int>(spec.pools.size());
   const int faults = *rc::gen::inRange(0, 8);
   for (int i = 0; i < faults; ++i) spec.cluster.faults.events.push_back(random_fault(pools));
+  spec.cluster.faults.nodes_per_switch = *rc::gen::inRange(1, 4);
   spec.cluster.faults.detection = tenths(0, 4);
   spec.cluster.rules.retries = *rc::gen::inRange(0, 4);
   spec.cluster.rules.retry_delay = tenths(0, 6);

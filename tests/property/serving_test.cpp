@@ -26,6 +26,7 @@ ServingSpec random_spec() {
   d.model.layers = 1;  // 4 B of KV a token, 16 B a block
   d.model.attention = {.heads = 1, .kv_heads = 1, .head_dim = 1, .mla = {}, .sparse = {}};
   d.batching.swap_bytes = *rc::gen::element(0.0, 30.0, 1e9);
+  d.batching.prefix_caching = *rc::gen::arbitrary<bool>();
   d.engine.kv_watermark = *rc::gen::element(0.0, 0.05);
   d.engine.kv_reserve_output = *rc::gen::element(0.0, 0.0, 0.5, 1.0);
   d.engine.stream_interval = *rc::gen::inRange(1, 6);

@@ -28,6 +28,10 @@ void read_limit(const YamlNode& root, CaseHead& head) {
   }
 }
 
+double read_measured(const YamlNode& node) {
+  return node.required<scenarios::loader::Ratio>("measured", scenarios::loader::kAnyNumber).value;
+}
+
 }  // namespace
 
 CaseHead read_case_head(const scenarios::loader::YamlFile& file, const fs::path& path) {
@@ -40,14 +44,31 @@ CaseHead read_case_head(const scenarios::loader::YamlFile& file, const fs::path&
                     path.filename().string()));
   }
   head.quantity = root.required<std::string>("quantity");
-  head.measured =
-      root.required<scenarios::loader::Ratio>("measured", scenarios::loader::kAnyNumber).value;
+  if (!root.has("points")) head.measured = read_measured(root);
   read_limit(root, head);
   const YamlNode source = root.required_child("source");
   head.source = source.required<std::string>("is");
   head.date = scenarios::loader::read_date(source, "date");
   head.evaluator = root.required<std::string>("evaluate");
   return head;
+}
+
+std::vector<CasePoint> read_points(const scenarios::loader::YamlFile& file, const CaseHead& head) {
+  const YamlNode root = file.root();
+  if (!root.has("points")) return {{head, std::nullopt}};
+  const YamlNode list = root.any_child("points");
+  std::vector<CasePoint> points;
+  for (const YamlNode& item : list.items()) {
+    CasePoint point{head, item};
+    point.head.id += "-" + item.required<std::string>("point");
+    point.head.measured = read_measured(item);
+    for (const CasePoint& other : points)
+      if (other.head.id == point.head.id)
+        item.error(fmt::format("'{}' is here twice; give each point a name", point.head.id));
+    points.push_back(std::move(point));
+  }
+  if (points.empty()) list.error("no points; give a list of {point: NAME, measured: X, ...}");
+  return points;
 }
 
 std::vector<fs::path> case_files(const fs::path& folder) {

@@ -9,7 +9,11 @@
 //   source: {is: "who measured it, where it stands", date: 2025-02}
 //   evaluate: step                       # see evaluators.hpp
 //   scenario: ../../scenarios/deepseek/profile-decode.yaml
+//
+// Several measurements of one kind share a file: `points` in place of `measured`, each with its own
+// `measured`, a `point` that its name ends in, and the evaluator's keys that tell it apart.
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +28,16 @@ struct CaseHead {
   bool points = false;  // measured is a percentage: the error is a difference, and signs must agree
 };
 
-// Reads the keys that every case has; problems are noted in `file`.
+// Reads the keys that every case has; problems are noted in `file`. Where it has points, measured
+// is theirs.
 CaseHead read_case_head(const scenarios::loader::YamlFile& file, const std::filesystem::path& path);
+
+struct CasePoint {
+  CaseHead head;
+  std::optional<scenarios::loader::YamlNode> keys;  // its own; none where the file is one case
+};
+// One for each of the file's points, or the file's only one.
+std::vector<CasePoint> read_points(const scenarios::loader::YamlFile& file, const CaseHead& head);
 
 // Every .yaml of the folder, by name. Throws InputError if there is none.
 std::vector<std::filesystem::path> case_files(const std::filesystem::path& folder);

@@ -15,9 +15,7 @@ namespace training = models::training;
 loader::TrainingScenario scenario_of(const CaseContext& context) {
   const auto root = context.file.root();
   const auto name = root.required<std::string>("scenario");
-  std::vector<std::string> overrides;
-  for (const auto& item : root.any_child("set").items())
-    overrides.push_back(item.as<std::string>());
+  const std::vector<std::string> overrides = case_overrides(context);
   if (name.empty()) return {};
   try {
     return loader::load_training_scenario(context.folder / name, context.catalogue, overrides);
@@ -27,18 +25,21 @@ loader::TrainingScenario scenario_of(const CaseContext& context) {
   }
 }
 
-enum class Figure { gpu_hours, step, tflops, days };
+enum class Figure { gpu_hours, step, tflops, days, memory, watts };
 
 }  // namespace
 
 // figure: gpu_hours (thousands a trillion tokens), step (s), tflops (model FLOPs a GPU, causal
-// attention), days (of the run, failures and checkpoints included).
+// attention), days (of the run, failures and checkpoints included), memory (GB that the fullest
+// GPU's allocator holds at its peak: the framework's reserve lies outside), watts (of one GPU).
 Prediction training_evaluator(const CaseContext& context) {
   const auto figure =
       context.file.root().required_choice<Figure>("figure", {{"gpu_hours", Figure::gpu_hours},
                                                              {"step", Figure::step},
                                                              {"tflops", Figure::tflops},
-                                                             {"days", Figure::days}});
+                                                             {"days", Figure::days},
+                                                             {"memory", Figure::memory},
+                                                             {"watts", Figure::watts}});
   const auto scenario = scenario_of(context);
   return [=, file = context.calibration] {
     const auto& spec = scenario.training;
@@ -54,6 +55,10 @@ Prediction training_evaluator(const CaseContext& context) {
                p.tokens_per_s / spec.layout.gpus() * 1e-12;
       case Figure::days:
         return p.expected.elapsed_s() / 86400;
+      case Figure::memory:
+        return p.memory.allocated() * 1e-9;
+      case Figure::watts:
+        return p.gpu_watts;
     }
     return 0.0;
   };

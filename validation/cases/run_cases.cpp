@@ -37,14 +37,21 @@ const EvaluatorEntry* find_evaluator(const YamlFile& file, const std::string& na
   return nullptr;
 }
 
-Loaded load_case(const fs::path& path, const scenarios::loader::Catalogue& catalogue,
-                 const CaseOptions& options) {
+// A row for each point of the file.
+std::vector<Loaded> load_cases(const fs::path& path, const scenarios::loader::Catalogue& catalogue,
+                               const CaseOptions& options,
+                               const std::shared_ptr<Summaries>& summaries) {
   YamlFile file = YamlFile::open(path);
-  Loaded loaded;
-  loaded.row.head = read_case_head(file, path);
-  const auto* const evaluator = find_evaluator(file, loaded.row.head.evaluator);
-  if (evaluator != nullptr)
-    loaded.predict = evaluator->make({file, path.parent_path(), catalogue, options.calibration});
+  const CaseHead head = read_case_head(file, path);
+  const auto* const evaluator = find_evaluator(file, head.evaluator);
+  std::vector<Loaded> loaded;
+  for (const CasePoint& point : read_points(file, head)) {
+    loaded.emplace_back().row.head = point.head;
+    // What is wrong with the file as a whole is said once, not once a point.
+    if (evaluator != nullptr && file.ok())
+      loaded.back().predict = evaluator->make(
+          {file, path.parent_path(), catalogue, options.calibration, summaries, point.keys});
+  }
   file.finish();
   return loaded;
 }
@@ -62,14 +69,21 @@ void predict(CaseRow& row, const Prediction& prediction) {
   row.error = row.head.points ? difference : 100.0 * difference / std::abs(row.head.measured);
 }
 
-bool wanted(const CaseOptions& options, const std::string& id) {
+// A file is read where its name is asked for or one of its points may be.
+bool may_hold(const CaseOptions& options, const std::string& file) {
   return options.only.empty() ||
-         std::find(options.only.begin(), options.only.end(), id) != options.only.end();
+         std::any_of(options.only.begin(), options.only.end(), [&file](const std::string& id) {
+           return id == file || id.starts_with(file + "-");
+         });
 }
 
-void check_ids(const CaseOptions& options, const std::vector<fs::path>& files) {
-  std::vector<std::string> ids;
-  for (const auto& file : files) ids.push_back(file.stem().string());
+bool wanted(const CaseOptions& options, const std::string& file, const std::string& id) {
+  const auto& only = options.only;
+  return only.empty() || std::find(only.begin(), only.end(), file) != only.end() ||
+         std::find(only.begin(), only.end(), id) != only.end();
+}
+
+void check_ids(const CaseOptions& options, const std::vector<std::string>& ids) {
   for (const auto& id : options.only) {
     if (std::find(ids.begin(), ids.end(), id) != ids.end()) continue;
     const auto near = scenarios::loader::did_you_mean(id, ids);
@@ -90,18 +104,24 @@ bool CaseRow::holds() const {
 
 std::vector<CaseRow> run_cases(const scenarios::loader::Catalogue& catalogue,
                                const CaseOptions& options) {
-  const auto files = case_files(options.folder);
-  check_ids(options, files);
+  const auto summaries = std::make_shared<Summaries>();
   std::vector<Loaded> cases;
   std::vector<Diagnostic> problems;
-  for (const auto& path : files) {
-    if (!wanted(options, path.stem().string())) continue;
+  std::vector<std::string> ids;
+  for (const auto& path : case_files(options.folder)) {
+    const std::string name = path.stem().string();
+    ids.push_back(name);
+    if (!may_hold(options, name)) continue;
     try {
-      cases.push_back(load_case(path, catalogue, options));
+      for (Loaded& loaded : load_cases(path, catalogue, options, summaries)) {
+        if (loaded.row.head.id != name) ids.push_back(loaded.row.head.id);
+        if (wanted(options, name, loaded.row.head.id)) cases.push_back(std::move(loaded));
+      }
     } catch (const InputError& error) {
       problems.insert(problems.end(), error.diagnostics().begin(), error.diagnostics().end());
     }
   }
+  if (problems.empty()) check_ids(options, ids);
   if (!problems.empty()) throw InputError(std::move(problems));
   std::vector<CaseRow> rows;
   for (auto& loaded : cases) {

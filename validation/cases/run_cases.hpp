@@ -22,7 +22,7 @@ struct CaseRow {
 struct CaseOptions {
   std::filesystem::path folder;
   std::filesystem::path calibration;
-  std::vector<std::string> only;  // ids; empty = all
+  std::vector<std::string> only;  // ids of points or of whole files; empty = all
 };
 
 // Throws InputError with every problem of every file, and for an id that no file has.

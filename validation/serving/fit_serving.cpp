@@ -24,7 +24,7 @@ enum class Runs { whole, few };
 constexpr double kHostPrefillUs = 500.0;
 // Share of what attention alone takes above its least: fits leave nothing of it.
 constexpr double kAttentionRest = 0.0;
-constexpr double kTtftWeight = 0.35;  // of a row's TTFT against its TPOT
+constexpr double kTtftWeight = 0.1;  // of a row's TTFT against its TPOT
 
 using Parameters = std::map<std::string, std::vector<double>>;  // by engine
 
@@ -39,14 +39,13 @@ class Fitter {
  public:
   Fitter(const scenarios::loader::Catalogue& catalogue,
          std::shared_ptr<const models::kernels::Calibration> calibration, const FitOptions& options)
-      : options_(options), laboratory_(std::move(calibration)) {
-    const RowReader reader(catalogue, {});
+      : options_(options), reader_(catalogue, {}), laboratory_(std::move(calibration)) {
     const SetAside aside = read_set_aside(options.set_aside);
     for (auto& served : read_served_rows(options.data)) {
       if (aside.contains(served.id)) continue;
       try {
         Row row;
-        row.scenario = reader.scenario(served);
+        row.scenario = reader_.scenario(served);
         row.fold = fold_of(served);
         row.row = std::move(served);
         rows_.push_back(std::move(row));
@@ -108,6 +107,7 @@ class Fitter {
         all[name] = value;
       if (runs == Runs::few) all["requests_per_client"] = kFewRequests;
       apply_settings(all, spec);
+      reader_.add_version_host(row.row, spec.deployment.engine);
       try {
         const auto p = laboratory_.run(spec);
         out[i] = {p.ttft_s, p.tpot_s, row.row.ttft_s, row.row.tpot_s};
@@ -268,6 +268,7 @@ class Fitter {
   }
 
   FitOptions options_;
+  RowReader reader_;
   Laboratory laboratory_;
   std::vector<Row> rows_;
   std::map<std::string, std::vector<std::ptrdiff_t>> engines_;

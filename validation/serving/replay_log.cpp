@@ -80,11 +80,12 @@ serving::ServingSpec scenario(const fs::path& folder, const std::vector<Logged>&
     row.tp = row.moe_tp = arguments.at("tensor_parallel_size");
     row.input_tokens = row.output_tokens = row.concurrency = 1;
     auto spec = RowReader(catalogue, {}).scenario(row);
-    apply_settings(settings_of(fit, row), spec);
+    apply_settings(settings_of(fit, row), spec);  // of the card's default version, or near it
     auto& d = spec.deployment;
     d.batching.max_tokens = arguments.at("max_num_batched_tokens");
     d.batching.max_sequences = arguments.at("max_num_seqs");
     kv_blocks = meta.at("kv_cache").at("num_gpu_blocks");
+    d.batching.prefix_caching = meta.at("kv_cache").at("enable_prefix_caching");
     d.engine.kv_block_tokens = meta.at("kv_cache").at("block_size");
     auto trace = std::make_shared<std::vector<serving::TraceRequest>>();
     for (const auto& r : requests) {

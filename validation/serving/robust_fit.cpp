@@ -6,7 +6,8 @@
 namespace foretoken::validation::serving {
 namespace {
 
-constexpr double kFloor = 0.03;  // residuals below it count as squares, above as absolute values
+constexpr double kFloor = 0.03;     // residuals below it count as squares, above as absolute values
+constexpr double kHopeless = 0.25;  // a row this far off is off for a reason of its own
 constexpr int kReweighings = 25, kSweeps = 200;
 // Weight of a parameter's expectation, in equations' worth per share of its range and equation.
 constexpr double kExpectation = 0.002;
@@ -24,7 +25,8 @@ Normal normal_equations(const std::vector<Equation>& equations, const std::vecto
   for (const auto& e : equations) {
     double residual = e.residual;
     for (std::size_t k = 0; k < n; ++k) residual += e.slopes[k] * change[k];
-    const double weight = e.weight / std::max(std::abs(residual), kFloor);
+    const double far = residual / kHopeless;
+    const double weight = e.weight / (std::max(std::abs(residual), kFloor) * (1.0 + far * far));
     for (std::size_t i = 0; i < n; ++i) {
       const double a = e.slopes[i] * (bounds[i].high - bounds[i].low);
       out.right[i] -= weight * a * e.residual;

@@ -82,6 +82,9 @@ void set_batching(const ServedRow& row, DeploymentSpec& d) {
   if (row.source != "inferencex") return;
   if (engine == "trtllm") {
     d.engine.stream_interval = 10;
+    // attention_dp_config {enable_balance, timeout_iters: 60}: prompts wait for each other so that
+    // the ranks have equal work.
+    if (row.attention_dp > 1) d.engine.poll_steps = 60;
     batching.max_tokens = std::max(8192, round_up(row.concurrency + row.input_tokens + 64, 64));
   }
   if (engine == "vllm") {
@@ -204,6 +207,15 @@ EngineSpec RowReader::engine(const ServedRow& row) const {
     }
   }();
   return read_engines_.emplace(name, loaded.card).first->second;
+}
+
+void RowReader::add_version_host(const ServedRow& row, EngineSpec& spec) const {
+  ServedRow usual = row;
+  usual.engine_version.clear();
+  const EngineSpec own = engine(row), base = engine(usual);
+  spec.host_step_s = std::max(0.0, spec.host_step_s + own.host_step_s - base.host_step_s);
+  spec.host_sequence_s =
+      std::max(0.0, spec.host_sequence_s + own.host_sequence_s - base.host_sequence_s);
 }
 
 ServingSpec RowReader::scenario(const ServedRow& row) const {

@@ -23,6 +23,9 @@ class RowReader {
 
   // Throws InputError (or InfeasibleError) with the reason where the row cannot be predicted.
   [[nodiscard]] models::serving::ServingSpec scenario(const ServedRow& row) const;
+  // Host time that the row's version takes beyond the engine's default version, by the card: a fit
+  // of the engine knows one version's.
+  void add_version_host(const ServedRow& row, models::serving::EngineSpec& engine) const;
 
  private:
   [[nodiscard]] models::llm::ModelSpec model(const ServedRow& row) const;

@@ -26,7 +26,9 @@ void predict_row(PredictedRow& out, const RowReader& reader, const FitSet& set,
                  const Assumptions& assumptions, Laboratory& laboratory, bool parts) {
   try {
     auto spec = reader.scenario(out.row);
-    apply_settings(settings_of(set, out.row), spec);
+    const Settings fitted = settings_of(set, out.row);
+    apply_settings(fitted, spec);
+    if (fitted.contains("host_step_us")) reader.add_version_host(out.row, spec.deployment.engine);
     apply_settings(assumptions.of(out.row), spec);
     out.protocol = protocols()[set.protocol_of(out.row)].name;
     if (parts) out.parts = laboratory.parts(spec);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "models/serving/serving.hpp"
+#include "models/serving/step_model.hpp"
 #include "scenarios/loader/scenario.hpp"
 
 namespace foretoken::analysis {
@@ -54,6 +55,23 @@ TEST_CASE("KTransformers on one RTX 4090 and two Xeon Gold 6454S, left out of th
   CHECK(1930 * 1e3 / prefill_ms(dual, 1930) == Approx(255.26).epsilon(0.10));
   const auto single = deployment(kHybrid, {"hardware.cpus=1"});
   CHECK(1e3 / decode_ms(single, 500) == Approx(8.73).epsilon(0.10));
+}
+
+TEST_CASE("the estimate of a step is the step of a simulation") {
+  // One with the engine's corrections, and one whose micro-batches hide part of the exchange.
+  for (const auto* scenario : {"quickstart.yaml", "deepseek/profile-prefill.yaml"}) {
+    CAPTURE(scenario);
+    const auto d = deployment(scenario);
+    const auto ranks = d.layout.data_attention;
+    const StepEstimate e = step(d, {StepKind::prefill, 2, 4096, 512});
+    const models::serving::StepModel model(d, std::make_shared<models::kernels::Calibration>());
+    const std::vector<models::llm::Chunk> chunks(static_cast<std::size_t>(2 * ranks), {4096, 512});
+    CHECK(e.step_s == Approx(model.cost({0, 0, chunks, 2 * ranks}).seconds));
+    double sum = 0;
+    for (const auto& row : e.operators) sum += row.seconds;
+    CHECK(sum == Approx(e.gpu_s));
+    CHECK(e.gpu_s + e.host_s == Approx(e.step_s));
+  }
 }
 
 TEST_CASE("memory of a hybrid: experts on the host, the rest on the GPU") {

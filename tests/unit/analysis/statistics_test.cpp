@@ -216,7 +216,32 @@ TEST_CASE("cost provenance: a price from a card is assumed, the user's is not") 
   CHECK(summarise(s, small_result()).money.provenance == sim::core::Provenance::analytical);
   s.resolved.back().origin = "card prices-2026";
   CHECK(summarise(s, small_result()).money.provenance == sim::core::Provenance::assumed);
-  CHECK_FALSE(summarise(s, small_result()).money.relative_error.has_value());
+  // What is known of it is the error of the tokens it is divided by.
+  CHECK(summarise(s, small_result()).money.relative_error ==
+        summarise(s, small_result()).throughput.relative_error);
+}
+
+// Two GPUs at 3.6 USD an hour, and 0.02 USD in ten seconds for what went elsewhere: 7.2 more.
+TEST_CASE("metrics: what a remote interface charges is part of the cost") {
+  auto r = small_result();
+  const Metrics without = summarise(small_scenario(), r);
+  r.remote = {1, 100, 5, 0.02};
+  const Metrics with = summarise(small_scenario(), r);
+  CHECK(without.cost.total_usd_per_hour == Approx(7.2));
+  CHECK(with.cost.total_usd_per_hour == Approx(14.4));
+  CHECK(with.cost.per_hour.back().name == "api");
+  CHECK(with.cost.per_hour.back().cny == Approx(7.2 * 7.0));
+  CHECK(with.cost.usd_per_million_output_tokens ==
+        Approx(2 * without.cost.usd_per_million_output_tokens));
+}
+
+TEST_CASE("metrics: power carries its card's error, energy that of the time as well") {
+  Scenario s = small_scenario();
+  s.serving.deployment.power.relative_error = 0.15;
+  const Metrics m = summarise(s, small_result());
+  CHECK(m.power.relative_error == 0.15);
+  REQUIRE(m.throughput.relative_error);
+  CHECK(*m.energy_figure.relative_error == Approx(0.15 + *m.throughput.relative_error));
 }
 
 }  // namespace

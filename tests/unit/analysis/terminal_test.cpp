@@ -128,5 +128,19 @@ TEST_CASE("answer: failed conservation checks cannot be overlooked") {
   CHECK(has(answer(small_scenario(), r), "conservation checks FAILED"));
 }
 
+TEST_CASE("terminal: a repeated run says what is chance") {
+  const auto s = test::small_scenario();
+  const auto r = test::small_result();
+  Metrics m = summarise(s, r);
+  CHECK(terminal_answer(s, r, m, {}).find("seeds") == std::string::npos);
+  m.seeds = 3;
+  m.seeds_meeting_slo = 1;
+  m.over_seeds = {{"p99_ttft_ms", 2960, 2900, 3020}, {"output_throughput", 1.7, 1.6, 1.8}};
+  const std::string text = terminal_answer(s, r, m, {});
+  CHECK_THAT(text, Catch::Contains("3 seeds, 95 %"));
+  CHECK_THAT(text, Catch::Contains("2.96 s (2.90 s to 3.02 s)"));
+  CHECK_THAT(text, Catch::Contains("the SLO is met with 1 of 3 seeds"));
+}
+
 }  // namespace
 }  // namespace foretoken::analysis

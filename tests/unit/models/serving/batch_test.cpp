@@ -121,6 +121,61 @@ TEST_CASE("A preempted sequence waits in host memory and decodes on as it comes 
   CHECK(batch.generated_tokens(b) == 3);
 }
 
+TEST_CASE("With prefix caching a preempted request finds what nobody overwrote of its blocks") {
+  AdmissionRule rule{8, 0, 0.0};
+  rule.finds_its_blocks = true;
+  Batch batch(10, 4, rule, 1);
+  const Slot a = start(batch, 16, 20);
+  const Slot b = start(batch, 16, 20);
+  decode(batch);  // 17 cached each: five blocks each, none free
+  REQUIRE(batch.free_blocks() == 0);
+  batch.preempt(b, 0.0);
+  // Four full blocks can be found again, the token in the fifth is lost. Prompt and two tokens
+  // made.
+  CHECK(batch.free_blocks() == 5);
+  CHECK(batch.leaves_behind());
+  CHECK(batch.cached_tokens(b) == 16);
+  CHECK(batch.sequence(b).target == 18);
+  CHECK(batch.recomputed_tokens() == 1);
+  // A at 21 takes the block that is not full, at 25 the last of the four.
+  for (int i = 0; i < 4; ++i) decode(batch);
+  CHECK(batch.cached_tokens(b) == 16);
+  for (int i = 0; i < 4; ++i) decode(batch);
+  CHECK(batch.cached_tokens(b) == 12);
+  CHECK(batch.recomputed_tokens() == 1 + 4);
+  CHECK(batch.free_blocks() == 3);
+  CHECK_FALSE(batch.can_admit(b, 6, 0));  // five blocks in all
+  batch.release(a);
+  REQUIRE(admit_front(batch, 6, 0, 0));
+  CHECK_FALSE(batch.leaves_behind());
+  CHECK(batch.used_blocks() == 5);
+  CHECK(batch.end_chunk(b, 6, 0));
+  CHECK(batch.cached_tokens(b) == 18);
+  batch.release(b);
+  CHECK(batch.free_blocks() == 10);
+}
+
+TEST_CASE("Who leaves first is overwritten first; who gives up leaves free blocks") {
+  AdmissionRule rule{8, 0, 0.0};
+  rule.finds_its_blocks = true;
+  Batch batch(9, 4, rule, 1);
+  const Slot a = start(batch, 8, 20), b = start(batch, 8, 20), c = start(batch, 8, 20);
+  batch.preempt(c, 0.0);  // free: 3 of nobody, 2 of C
+  batch.preempt(b, 0.0);  // then 2 of B
+  CHECK(batch.free_blocks() == 7);
+  for (int i = 0; i < 13; ++i) decode(batch);  // A from 8 to 21: four blocks more
+  CHECK(batch.cached_tokens(c) == 4);
+  CHECK(batch.cached_tokens(b) == 8);
+  batch.abandon(c);
+  for (int i = 0; i < 4; ++i) decode(batch);  // the block that C gave up
+  CHECK(batch.cached_tokens(b) == 8);
+  for (int i = 0; i < 4; ++i) decode(batch);
+  CHECK(batch.cached_tokens(b) == 4);
+  CHECK(batch.recomputed_tokens() == 4 + 4);
+  batch.release(a);
+  CHECK(batch.free_blocks() == 9);
+}
+
 TEST_CASE("The queue is in order of rank; a preempted request goes ahead of its equals") {
   Batch batch(100, 4, {8, 0, 0.0}, 1);
   const auto enqueue = [&](double rank) {

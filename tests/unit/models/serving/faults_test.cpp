@@ -28,6 +28,38 @@ TEST_CASE("What a failing unit takes with it") {
   CHECK((link.first == 1 && link.last == 2));
 }
 
+// Eight replicas of two GPUs on two nodes; three of 16 on six nodes, four nodes a switch: the first
+// takes nodes 0 to 3, replicas 0 and 1; the second nodes 4 and 5, replica 2.
+TEST_CASE("A leaf switch takes the replicas of all nodes behind it") {
+  const PoolShape small{8, 2, 8, 2}, large{3, 16, 8, 4}, odd{3, 16, 8, 3};
+  const auto all = small.hit_by(FaultKind::leaf_switch, 0);
+  CHECK((all.first == 0 && all.last == 8));
+  const auto first = large.hit_by(FaultKind::leaf_switch, 0);
+  CHECK((first.first == 0 && first.last == 2));
+  const auto second = large.hit_by(FaultKind::leaf_switch, 1);
+  CHECK((second.first == 2 && second.last == 3));
+  const auto none = large.hit_by(FaultKind::leaf_switch, 1'000'000'000);
+  CHECK(none.first >= none.last);
+  // Nodes 0 to 2: half of the second replica's, which is enough.
+  const auto half = odd.hit_by(FaultKind::leaf_switch, 0);
+  CHECK((half.first == 0 && half.last == 2));
+}
+
+TEST_CASE("Storage and router are down as stated, whatever pool the event names, and at random") {
+  FaultSpec faults;
+  faults.events = {event(FaultKind::storage, 0, 1, 2), event(FaultKind::router, 0, 5, 1)};
+  const auto storage = outages_of(faults, FaultKind::storage, 100 * kSecond, 1);
+  REQUIRE(storage.size() == 1);
+  CHECK(storage[0].from_ps == kSecond);
+  CHECK(storage[0].to_ps == 3 * kSecond);
+  CHECK(outages_of(faults, FaultKind::router, 100 * kSecond, 1).size() == 1);
+  CHECK(outages_of(faults, 0, {4, 8, 8}, 100 * kSecond, 1)[0].empty());
+  faults.events.clear();
+  faults.mean_between_s[static_cast<int>(FaultKind::router)] = 10;
+  faults.mean_repair_s[static_cast<int>(FaultKind::router)] = 1;
+  CHECK(outages_of(faults, FaultKind::router, 1000 * kSecond, 1).size() > 50);
+}
+
 TEST_CASE("Failures that overlap are one; a straggler is slow, not down") {
   FaultSpec faults;
   faults.events = {event(FaultKind::gpu, 0, 10, 5), event(FaultKind::node, 0, 12, 10),

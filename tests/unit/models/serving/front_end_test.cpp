@@ -162,6 +162,48 @@ TEST_CASE("A request lost in a failure is tried again from the start, or has fai
   CHECK(retried.requests.last_token_s[0] == Approx(0.151).margin(1e-5));
 }
 
+// Down from 10 ms to 40 ms: the request of 20 ms finds nobody, that of 0 ms runs on to its end.
+TEST_CASE("Without the router nothing new gets in, and what runs runs on") {
+  ServingSpec spec = whole(1, {{0.0, 1, 5}, {0.02, 1, 1}});
+  spec.cluster.faults.events = {
+      {FaultKind::router, 0, 0, Duration::from_seconds(0.01), Duration::from_seconds(0.03), 1.0}};
+  const auto r = run(spec);
+  CHECK(r.requests.outcome[0] == RequestOutcome::completed);
+  CHECK(r.requests.last_token_s[0] == Approx(0.051).margin(1e-5));
+  CHECK(r.requests.outcome[1] == RequestOutcome::failed);
+  CHECK(r.requests.reason[1] == RequestReason::no_router);
+  spec.cluster.rules.retries = 1;
+  spec.cluster.rules.retry_delay = Duration::from_seconds(0.1);
+  const auto retried = run(spec);
+  CHECK(retried.completed == 2);
+  CHECK(retried.requests.first_token_s[1] == Approx(0.12 + 0.011).margin(1e-5));
+}
+
+// The prompt is done at 30 ms, while the router is down: its KV is lost, it starts over at 130 ms.
+TEST_CASE("A prompt that is done while the router is down starts over") {
+  ServingSpec spec = disaggregated(1, 1, {{0.0, 20, 5}});
+  spec.cluster.faults.events = {
+      {FaultKind::router, 0, 0, Duration::from_seconds(0.02), Duration::from_seconds(0.05), 1.0}};
+  CHECK(run(spec).requests.reason[0] == RequestReason::no_router);
+  spec.cluster.rules.retries = 1;
+  spec.cluster.rules.retry_delay = Duration::from_seconds(0.1);
+  const auto r = run(spec);
+  CHECK(r.completed == 1);
+  CHECK(r.requests.last_token_s[0] == Approx(0.13 + 0.03 + 0.04).margin(1e-5));
+}
+
+// 10 ms and 1 ms a token: 12 of 20 tokens with the cache, all 20 without.
+TEST_CASE("Without storage prompts are processed whole") {
+  ServingSpec spec = whole(1, {{0.0, 20, 1}, {1.0, 20, 1}});
+  spec.cluster.cached_input = 0.5;
+  spec.cluster.faults.events = {
+      {FaultKind::storage, 0, 0, Duration::from_seconds(0.5), Duration::from_seconds(1), 1.0}};
+  const auto r = run(spec);
+  CHECK(r.requests.first_token_s[0] == Approx(0.022).margin(1e-5));
+  CHECK(r.requests.first_token_s[1] == Approx(1.03).margin(1e-5));
+  CHECK(r.pools[0].cached_tokens == 8);
+}
+
 TEST_CASE("With nobody in service a request fails, and says so") {
   ServingSpec spec = whole(1, {{1.0, 1, 1}});
   spec.deployment.schedule = {

@@ -86,6 +86,19 @@ BatchingSpec with(BatchingPolicy policy, int max_tokens, int max_sequences = 16)
 
 }  // namespace
 
+// Of each prompt at most 3 tokens a step: 7 takes three steps, and the others beside it.
+TEST_CASE("A long prompt is taken in pieces smaller than the step") {
+  BatchingSpec spec = with(BatchingPolicy::prefill_first, 10);
+  spec.max_prompt_tokens = 3;
+  Bench bench(spec);
+  for (const int input : {7, 2}) bench.arrive({input, 2});
+  CHECK(bench.step() == "0:3 1:2");
+  CHECK(bench.step() == "0:3");
+  CHECK(bench.step() == "0:1");
+  CHECK(bench.step() == "D0,1");
+  CHECK(bench.empty());
+}
+
 TEST_CASE("Prefill first with whole prompts") {
   // Budget 10, prompts 4 4 4 9 2. The third does not fit beside two, the fourth not beside the
   // third, and nobody overtakes.

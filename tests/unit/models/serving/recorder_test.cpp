@@ -66,6 +66,34 @@ TEST_CASE("Energy counts from the end of the warm-up, prorated within a step") {
   CHECK(recorder.series().bins()[0].joules == Approx(400.0));
 }
 
+// A step of 1 s with 10 sequences and one of 3 s with 2: 4 on average; the prompt beside them and
+// what ends after the window do not count.
+TEST_CASE("Sequences of the window are weighted by time") {
+  RecorderSpec spec;
+  spec.grid = {kSecond, 10};
+  spec.measured_until_ps = 5 * kSecond;
+  Recorder recorder(spec);
+  const auto step = [&](int from, int to, std::int32_t sequences, std::int64_t context) {
+    StepRecord record;
+    record.start_ps = from * kSecond;
+    record.end_ps = to * kSecond;
+    record.decode_sequences = sequences;
+    StepInput input;
+    input.decode_batch = sequences;
+    input.decode_context = context;
+    recorder.step(record, input, {});
+  };
+  step(0, 1, 10, 1000);
+  step(1, 4, 2, 100);
+  step(4, 5, 0, 0);
+  step(5, 9, 1, 9);
+  const RunTotals& t = recorder.totals();
+  CHECK(t.window_busy_s == Approx(5.0));
+  CHECK(t.window_decode_s == Approx(4.0));
+  CHECK(t.window_sequences / t.window_decode_s == Approx(4.0));
+  CHECK(t.window_context / t.window_sequences == Approx(1300.0 / 16));
+}
+
 TEST_CASE("A saved recorder comes back as it was") {
   RecorderSpec spec;
   spec.grid = {kSecond, 10};

@@ -27,6 +27,27 @@ TEST_CASE("One request: prefill emits the first token, the rest take a step each
   CHECK(result.output_tokens == 3);
 }
 
+// 200 bytes a request that is kept, 100 kB a replica beside its series and steps.
+TEST_CASE("What a simulation takes grows with requests that are kept and with replicas") {
+  ServingSpec spec = small_spec(16, 4);
+  spec.workload.arrivals = PoissonArrivals{1000.0};
+  spec.workload.requests = 1'000'000;
+  const double kept = simulation_bytes(spec);
+  CHECK(kept > 200e6);
+  CHECK(kept < 210e6);
+  spec.record_requests = false;
+  const double one = simulation_bytes(spec);
+  CHECK(kept - one == Approx(200e6));
+  spec.deployment.replicas = 1000;
+  CHECK(simulation_bytes(spec) > 1000 * 100e3);
+  // An hour at 1,000 a second is 3.6 million.
+  spec.deployment.replicas = 1;
+  spec.record_requests = true;
+  spec.workload.requests.reset();
+  spec.workload.duration = Duration::from_seconds(3600);
+  CHECK(simulation_bytes(spec) - one == Approx(720e6).epsilon(0.01));
+}
+
 TEST_CASE("A single output token ends with its prefill") {
   ServingSpec spec = small_spec(16, 4);
   spec.workload.arrivals = trace({{0.0, 8, 1}});

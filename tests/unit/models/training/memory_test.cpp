@@ -85,3 +85,16 @@ TEST_CASE("DualPipe holds two positions of the pipeline") {
   // Ends: embedding beside head on the first and last GPU of DualPipe.
   CHECK(a.memory.parameters > 1.9 * b.memory.parameters);
 }
+
+TEST_CASE(
+    "an unfused loss holds three fp32 copies of the logits, and needs no less than the fused") {
+  // 8 sequences of 2,048 tokens, 32,000 words, 12 B a logit: 6.29 GB, more than any product's
+  // gradients (11,264 x 2,048 x 4 B of weight + 16,384 rows x 13,312 x 2 B = 0.53 GB).
+  auto spec = one_gpu();
+  spec.batch.micro = 8;
+  spec.batch.global = 16;
+  spec.software.fused_cross_entropy = false;
+  CHECK(account(spec).memory.working == Approx(8 * 2048 * 32000 * 12.0));
+  spec.software.fused_cross_entropy = true;
+  CHECK(account(spec).memory.working == Approx(8 * 2048 * 32000 * 6.0));
+}

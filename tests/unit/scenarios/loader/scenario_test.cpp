@@ -224,6 +224,27 @@ TEST_CASE("bad input: keys, units, words") {
         Strings{"s.yaml:19:38: cost.pue: '0.9' is too small; at least 1"});
 }
 
+TEST_CASE("bad input: faults of what there is one of, and figures that were published") {
+  const auto with_block = [](const std::string& block) {
+    return problems_with("name: test", "name: test\n" + block);
+  };
+  CHECK(with_block("cluster: {faults: {events: [{kind: router, unit: 3, at: 1s, lasts: 2s}]}}") ==
+        Strings{"s.yaml:3:44: there is one for all pools; remove this"});
+  const Strings missing =
+      with_block("cluster: {faults: {events: [{kind: switch, at: 1s, lasts: 2s}]}}");
+  REQUIRE(missing.size() == 1);
+  CHECK_THAT(missing[0], Catch::Contains("nodes_per_switch"));
+  CHECK(with_block("cluster: {faults: {nodes_per_switch: 2}}") ==
+        Strings{"s.yaml:3:20: no switch fails here; remove this"});
+  const Strings empty = with_block("published: {source: them, date: 2025-02}");
+  REQUIRE(empty.size() == 1);
+  CHECK_THAT(empty[0], Catch::Contains("no figures"));
+  const Strings undated = with_block(
+      "published: {source: them, date: soon, figures: [{figure: a, quantity: b, value: 1}]}");
+  REQUIRE(undated.size() == 1);
+  CHECK_THAT(undated[0], Catch::Contains("date"));
+}
+
 TEST_CASE("bad input: what newcomers write") {
   CHECK(problems_with("{tensor: 8}", "{tp: 8}") ==
         Strings{"s.yaml:9:14: unknown key 'tp' in deployment.parallel; here it is called "

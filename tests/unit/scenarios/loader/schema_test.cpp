@@ -97,6 +97,8 @@ TEST_CASE("every key of the schema is read by the loader") {
       "  experts_on: gpu\n  replicas: 1\n  router: least_requests\n  expert_skew: 0.5\n  "
       "prefix_caching: false\n"
       "  batching: {policy: prefill_first, max_tokens: 4096, max_sequences: 64}\n"
+      "published: {source: them, date: 2025-02, figures: [{figure: completed, quantity: requests,\n"
+      "  value: 3}]}\n"
       "calibration: own.h5\npower: {busy: 50%, tensor: 1.2, memory: 0.05, link: 0.05}\nslo: "
       "[ttft.p99 <= 2s]\nseed: 3\n";
   folder.write("own.h5", "of no account here");
@@ -135,8 +137,19 @@ TEST_CASE("every key of the schema is read by the loader") {
        {"{hours: [" + hours + "]}", std::string("{ramp_to: 2, over: 1h}")})
     files.push_back(head + drawn + "  arrivals: {poisson: 1/s}\n  profile: " + profile + "\n" +
                     tail);
+  files.push_back(
+      with(head, "storage: 3fs}", "storage: 3fs, power_limit: 650W}") + drawn +
+      "  arrivals: {poisson: 1/s}\n"
+      "cost: {capex: [{of: gpu, price: 200000CNY, count: 8}], cooling_premium: 5%,\n"
+      "  depreciation: 5y, financing: {share: 50%, rate: 4%, term: 3y}, formula: full,\n"
+      "  time_of_use: [{from: 0h, to: 24h, price: 0.8CNY/kWh}], carbon_kg_per_kwh: 0.57,\n"
+      "  space: {rack_month: 8000CNY, nodes: 4}, model_updates: {price: 9CNY, per_year: 2},\n"
+      "  staff: [{role: administrator, share: 0.5, salary: 250000CNY}], api: deepseek-v3.2,\n"
+      "  cache_hit: 50%, load_by_hour: [" +
+      hours + "]}\n");
   const std::string policy = "policy: prefill_first";
-  for (const char* one : {"policy: dynamic, timeout: 5ms, swap_space: 4GiB",
+  for (const char* one : {"policy: prefill_first, max_prompt_tokens: 512",
+                          "policy: dynamic, timeout: 5ms, swap_space: 4GiB",
                           "policy: shortest_job_first, length_error: 0.5",
                           "policy: multilevel_feedback, quantum: 100, levels: 4",
                           "policy: fair, prompt_weight: 1, output_weight: 3",
@@ -160,7 +173,10 @@ TEST_CASE("every key of the schema is read by the loader") {
       "  retry_delay: 1s, pause: 1s, faults: {detection: 1s, events: [{kind: node, at: 1s,\n"
       "  lasts: 5s}], random: {gpu: {mean_between: 90h, mean_repair: 1h},\n"
       "  node: {mean_between: 90h, mean_repair: 1h}, link: {mean_between: 90h, mean_repair: 1h},\n"
-      "  straggler: {mean_between: 90h, mean_repair: 1h, slowdown: 1.5}}},\n"
+      "  straggler: {mean_between: 90h, mean_repair: 1h, slowdown: 1.5},\n"
+      "  switch: {mean_between: 90h, mean_repair: 1h}, router: {mean_between: 90h, mean_repair: "
+      "1h},\n"
+      "  storage: {mean_between: 90h, mean_repair: 1h}}, nodes_per_switch: 1},\n"
       "  remote_api: {share: 10%, overflow: true, round_trip: 50ms, first_token: 1s,\n"
       "  tokens_per_s: 30, usd_per_million_input: 0.5, usd_per_million_output: 2}}\n"
       "workload:\n  requests: 9\n  arrivals: {poisson: 1/s}\n"

@@ -1,6 +1,7 @@
 #include "validation/cases/case_file.hpp"
 
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "sim/core/error.hpp"
 
@@ -44,4 +45,29 @@ TEST_CASE("A limit without a unit, a negative one, and another file's name are r
 
 TEST_CASE("A folder without cases is refused") {
   CHECK_THROWS_AS(case_files("/nonexistent"), foretoken::sim::core::InputError);
+}
+
+TEST_CASE("Points are cases of their own with the file's name before theirs") {
+  const std::string common =
+      "case: mine\nquantity: ms\nlimit: 8%\nsource: {is: a report, date: 2025-05}\n"
+      "evaluate: step\n";
+  const auto points = [&common](const std::string& list) {
+    YamlFile file = YamlFile::parse(common + "points: " + list + "\n", "mine.yaml");
+    auto read = read_points(file, read_case_head(file, "mine.yaml"));
+    std::vector<CaseHead> heads;
+    for (const auto& point : read) heads.push_back(point.head);
+    file.finish();
+    return heads;
+  };
+  const auto two = points("[{point: a, measured: 3}, {point: b, measured: 4}]");
+  REQUIRE(two.size() == 2);
+  CHECK(two[1].id == "mine-b");
+  CHECK(two[1].measured == 4);
+  CHECK(two[1].limit == 8);
+  CHECK_THROWS_WITH(points("[{point: a, measured: 3}, {point: a, measured: 4}]"),
+                    Catch::Contains("'mine-a' is here twice"));
+  CHECK_THROWS_WITH(points("[]"), Catch::Contains("no points"));
+  CHECK_THROWS_WITH(points("[{point: a}]"), Catch::Contains("measured"));
+  YamlFile single = YamlFile::parse(text("8%"), "mine.yaml");
+  CHECK(read_points(single, read_case_head(single, "mine.yaml")).size() == 1);
 }

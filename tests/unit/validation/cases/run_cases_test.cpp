@@ -41,3 +41,16 @@ TEST_CASE("An id that no file has is answered with the nearest") {
   CHECK_THROWS_WITH(run_cases(catalogue, options),
                     Catch::Contains("did you mean 'profile-decode'"));
 }
+
+TEST_CASE("A point is asked for by its own name, or with all of its file") {
+  const foretoken::scenarios::loader::Catalogue catalogue(kRoot);
+  CaseOptions options{kRoot / "validation/cases", {}, {"h100-memory-prefill-1x8192"}};
+  const auto one = run_cases(catalogue, options);
+  REQUIRE(one.size() == 1);
+  CHECK(one[0].head.id == "h100-memory-prefill-1x8192");
+  CHECK(one[0].holds());
+  options.only = {"h100-memory"};
+  CHECK(run_cases(catalogue, options).size() == 5);
+  options.only = {"h100-memory-prefill-1x8191"};
+  CHECK_THROWS_WITH(run_cases(catalogue, options), Catch::Contains("prefill-1x8192"));
+}

@@ -119,7 +119,7 @@ TEST_CASE("DeepSeek-V3 training trace: every matrix and attention class within 1
       CHECK(row.expected_n == row.n);
       CHECK(ratio == Approx(1.0).margin(0.15));
     } else {
-      CHECK(ratio == Approx(1.0).margin(0.35));
+      CHECK(ratio == Approx(1.0).margin(0.20));
     }
   }
   CHECK(predicted == 14);

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# How much faster a sweep gets with two threads, and with two ranks: at least 1.8 on two quiet cores. Best of three each, since
+# what disturbs a run only ever makes it longer.
+#   tests/bench/sweep_efficiency.sh [SWEEP.yaml]
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
+sweep=${1:-scenarios/sweep/replicas.yaml}
+export FORETOKEN_NO_BUILD=1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+best() {  # seconds of the quickest of three
+  local least=
+  for i in 1 2 3; do
+    rm -rf "$folder/out"
+    local begin=$EPOCHREALTIME
+    "$@" --out "$folder/out" >/dev/null
+    local took
+    took=$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
+    least=$(awk -v a="${least:-$took}" -v b="$took" 'BEGIN { print a < b ? a : b }')
+  done
+  echo "$least"
+}
+one=$(best ./foretoken sweep "$sweep")
+two=$(best ./foretoken sweep "$sweep" --threads 2)
+awk -v a="$one" -v b="$two" 'BEGIN { printf "one thread %.2f s, two threads %.2f s: %.2fx\n", a, b, a / b }'
+if command -v mpirun >/dev/null; then
+  ranks=$(best mpirun --allow-run-as-root --oversubscribe --bind-to none -np 2 ./foretoken sweep "$sweep")
+  awk -v a="$one" -v b="$ranks" 'BEGIN { printf "two ranks %.2f s: %.2fx\n", b, a / b }'
+fi

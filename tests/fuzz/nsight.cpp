@@ -1,0 +1,12 @@
+// Nsight Systems exports.
+#include "validation/importers/nsight.hpp"
+
+#include "tests/fuzz/target.hpp"
+
+using namespace foretoken;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const tests::fuzz::InputFile file(".sqlite");
+  tests::fuzz::expect_answer([&] { validation::importers::read_nsight(file.write(data, size)); });
+  return 0;
+}
