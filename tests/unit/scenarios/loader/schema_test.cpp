@@ -204,10 +204,9 @@ TEST_CASE("every key of the schema is read by the loader") {
       "400Gb/s,\n  hop_latency: 600ns, efficiency: 95%, half_rate_message: 64KiB, roce: true,\n"
       "  roce_penalty: 5%, groups: 2, storage_nodes: 1, storage_bandwidth: 200Gb/s}\n" +
       load);
-  files.push_back(
-      with(with(head, "nodes: 1,", "nodes: 2,"), "  replicas: 1\n",
-           "  replicas: 1\n  prefill: {replicas: 1}\n  decode: {replicas: 1}\n") +
-      "network: {kind: torus, torus: [2, 1, 1]}\n" + load);
+  files.push_back(with(with(head, "nodes: 1,", "nodes: 2,"), "  replicas: 1\n",
+                       "  replicas: 1\n  prefill: {replicas: 1}\n  decode: {replicas: 1}\n") +
+                  "network: {kind: torus, torus: [2, 1, 1]}\n" + load);
   // A pool's keys are those of the deployment.
   const auto of_pools = [](const std::set<std::string>& paths) {
     std::set<std::string> result;
