@@ -313,7 +313,13 @@ int bench_flows(const Invocation& invocation) {
       json["speedup_over_simgrid"] = nullptr;
     }
   }
-  const Exchange exchange = price_exchange();
+  Exchange exchange = price_exchange();
+  for (int i = 1; i < kRepeats; ++i) {
+    const Exchange again = price_exchange();
+    SIM_ASSERT(again.simulated_s == exchange.simulated_s, "two equal exchanges differ");
+    exchange.analytic_s = std::min(exchange.analytic_s, again.analytic_s);
+    exchange.flows_s = std::min(exchange.flows_s, again.flows_s);
+  }
   json["exchange_gpus"] = 2048;
   json["exchange_analytic_cpu_s"] = exchange.analytic_s;
   json["exchange_flows_cpu_s"] = exchange.flows_s;

@@ -160,7 +160,7 @@ void place_on_network(const ServingSpec& spec, const std::vector<PoolModel>& mod
           collective::server_of(spec.deployment.node), nodes, spec.cluster.network->shape)),
       spec.cluster.network->flows, std::max(kShortestBin, expected_seconds(spec.workload) / kBins)};
   own.places = place_replicas(*own.network->fabric, places);
-  own.kv_messages = spec.deployment.model.layers;
+  own.kv_messages = std::max(1, spec.deployment.model.layers);
   for (std::size_t p = 0; p < places.size(); ++p)
     own.weight_bytes.push_back(models[p].memory.weights * places[p].gpus);
 }

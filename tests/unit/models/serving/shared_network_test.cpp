@@ -182,10 +182,10 @@ TEST_CASE("a replica that starts reads its weights from storage first") {
   network.shape.kind = collective::NetworkKind::single_switch;
   network.shape.storage_nodes = 1;
   std::vector<At> requests;
-  for (int i = 0; i < 40; ++i) requests.push_back({0.02 * i, 20, 5});
+  for (int i = 0; i < 80; ++i) requests.push_back({0.02 * i, 20, 5});
   spec.workload.arrivals = trace(requests);
   const auto r = run(spec, 500);  // 500 / 0.89 / 1,000 = 0.562 s
-  CHECK(r.completed == 40);
+  CHECK(r.completed == 80);
   const auto& use = r.network->uses[static_cast<std::size_t>(NetworkUse::weights)];
   CHECK(use.moves == 1);
   CHECK(use.seconds == Approx(500 / kShare / 1e3).epsilon(1e-3));
