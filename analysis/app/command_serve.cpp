@@ -42,6 +42,7 @@ int serve_command(const Invocation& invocation) {
   options.program = {std::filesystem::read_symlink("/proc/self/exe").string(), "run"};
   options.allow_run = line->has("allow-run");
   options.port = static_cast<int>(line->integer("port", 0, 65535));
+  const InterruptGuard interrupt;  // before anybody knows that there is something to interrupt
   web::Server server(std::move(options));
   if (line->has("json")) {
     std::cout << nlohmann::ordered_json{{"url", server.url()},
@@ -52,7 +53,6 @@ int serve_command(const Invocation& invocation) {
   } else {
     std::cout << server.url() << std::endl;
   }
-  const InterruptGuard interrupt;
   const std::jthread watcher([&](const std::stop_token& stop) {
     while (!stop.stop_requested() && !*interrupt.flag())
       std::this_thread::sleep_for(std::chrono::milliseconds(50));

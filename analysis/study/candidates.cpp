@@ -171,6 +171,10 @@ std::vector<Layout> possible_layouts(const models::llm::ModelSpec& model, int gp
 
 CandidateSet make_candidates(const PlanSpec& plan, const Evaluator& evaluator) {
   CandidateSet set;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(plan.scenario, error))
+    throw sim::core::InputError(plan.file.string() + ": its scenario " + plan.scenario.string() +
+                                " is no file");
   std::map<std::string, std::size_t> timers;
   for (const Group& group : groups_of(plan)) {
     const std::string name = group.base.node + " " + group.base.engine;

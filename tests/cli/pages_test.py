@@ -50,7 +50,7 @@ class Completion(Pages):
                 self.assertEqual((process.returncode, process.stderr), (0, ""))
 
     def test_another_shell(self):
-        self.expect(self.run_it("completion", "fsh"), 2, "did you mean 'fish'")
+        self.expect(self.run_it("completion", "fissh"), 2, "did you mean 'fish'")
 
 
 class Manual(Pages):

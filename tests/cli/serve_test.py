@@ -32,7 +32,7 @@ class ServeTest(CliTest):
         out, err = self.process.communicate(timeout=30)
         self.assertEqual((self.process.returncode, err), (0, ""))
 
-    def ask(self, path, method="GET", body=None, token=True, host=None, headers=None, **parameters):
+    def ask(self, url, method="GET", body=None, token=True, host=None, headers=None, **parameters):
         connection = http.client.HTTPConnection("127.0.0.1", self.address["port"], timeout=30)
         given = dict(headers or {})
         if token:
@@ -40,12 +40,12 @@ class ServeTest(CliTest):
         if host:
             given["Host"] = host
         query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
-        connection.request(method, path + query, body, given)
+        connection.request(method, url + query, body, given)
         response = connection.getresponse()
         data = response.read()
         connection.close()
-        self.assertIn("/json", response.headers.get("Content-Type", "")) if path.startswith("/api") else None
-        return response.status, json.loads(data) if path.startswith("/api") else data.decode(), response.headers
+        self.assertIn("/json", response.headers.get("Content-Type", "")) if url.startswith("/api") else None
+        return response.status, json.loads(data) if url.startswith("/api") else data.decode(), response.headers
 
 
 class Reading(ServeTest):
