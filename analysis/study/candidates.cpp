@@ -183,8 +183,8 @@ CandidateSet make_candidates(const PlanSpec& plan, const Evaluator& evaluator) {
     std::optional<Scenario> base;
     try {
       base = evaluator.load(overrides);
-    } catch (const sim::core::InputError& error) {
-      set.rejected.push_back({name, error.diagnostics().front().message});
+    } catch (const sim::core::InputError& problem) {
+      set.rejected.push_back({name, problem.diagnostics().front().message});
       continue;
     }
     if (plan.api && base->serving.cluster.remote.share == 0.0) {
