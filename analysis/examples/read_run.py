@@ -44,7 +44,8 @@ print(done.groupby("prompt", observed=True).ttft_s.describe(percentiles=[0.5, 0.
 # What the engine did: share of its busy time by batch size.
 iterations["batch"] = pd.cut(iterations.decode_sequences, [-1, 0, 8, 32, 128, np.inf])
 share = iterations.groupby("batch", observed=True).duration_s.sum() / iterations.duration_s.sum()
-print(share.rename("share of busy time").round(4).to_string())
+print("share of busy time by decoding sequences in the step")
+print(share.round(4).to_string())
 
 # %%
 # The summary's figures again, from the tables alone.
