@@ -165,12 +165,12 @@ bool fits_memory(const Scenario& scenario, std::optional<double> limit) {
   const double needed = serving::simulation_bytes(scenario.serving);
   const double there = limit ? std::min(*limit, machine_memory()) : machine_memory();
   if (needed <= there) return true;
-  fmt::print(stderr,
-             "foretoken: this run needs {:.3g} GiB of memory or more, and {:.3g} GiB are {}; {}\n",
-             needed / kGiB, there / kGiB, limit && *limit <= there ? "allowed" : "there",
-             scenario.serving.record_requests
-                 ? "records: none keeps no record of each request, or shorten the workload"
-                 : "simulate fewer replicas");
+  fmt::print(
+      stderr, "foretoken: this run needs {:.3g} GiB of memory or more, and {:.3g} GiB are {}; {}\n",
+      needed / kGiB, there / kGiB, limit && *limit <= there ? "allowed by --mem-limit" : "there",
+      scenario.serving.record_requests
+          ? "records: none keeps no record of each request, or shorten the workload"
+          : "simulate fewer replicas");
   return false;
 }
 

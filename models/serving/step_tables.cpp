@@ -70,6 +70,9 @@ std::shared_ptr<const KernelSet> make_kernels(
       if ((folder.empty() || table.gpu == folder) && table.engine != engine.tables.engine &&
           table.op != "nccl")
         versions[table.engine] = std::max(versions[table.engine], table.version);
+  for (const auto& table : calibration->tables)
+    if (table.own_rows > 0)
+      set->own_tables.insert(table.gpu + "/" + table.op + "." + table.engine + "-" + table.version);
   for (const auto& [name, version] : versions)
     set->others.emplace_back(node, kernels::EngineVersion{name, version}, calibration);
   return set;
@@ -133,7 +136,8 @@ double StepTables::seconds(const llm::OperatorShape& shape) const {
   double least = own.seconds;
   if (std::holds_alternative<llm::CollectiveOp>(shape) ||
       std::holds_alternative<llm::ExpertExchangeOp>(shape) ||
-      std::holds_alternative<llm::ElementwiseOp>(shape))
+      std::holds_alternative<llm::ElementwiseOp>(shape) ||
+      kernels_->own_tables.contains(own.source))
     return least;
   // Of the same GPU; of a GPU without tables, on the relative whose tables stand in for it.
   const std::string& gpu = deployment_.node.gpu.tables;

@@ -4,6 +4,8 @@
 // (other corrections, other batch limits) may share them.
 #include <array>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "models/serving/spec.hpp"
@@ -29,6 +31,7 @@ inline double prefill_weight(double tokens, double prior) {
 struct KernelSet {
   std::unique_ptr<const kernels::KernelModel> own;
   std::vector<kernels::KernelModel> others;
+  std::set<std::string> own_tables;  // with a user's own rows: believed whatever others take
 };
 std::shared_ptr<const KernelSet> make_kernels(
     const hardware::NodeSpec& node, const EngineSpec& engine,

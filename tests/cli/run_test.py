@@ -137,7 +137,9 @@ class Limits(CliTest):
                          "time_limit")
 
     def test_memory_limit(self):
-        answer = self.run_it("run", QUICKSTART, "--mem-limit", "1MiB", "--json", "--no-files")
+        self.expect(self.run_it("run", QUICKSTART, "--mem-limit", "1MiB", "--no-files"), 6, "--mem-limit",
+                    "this run needs")
+        answer = self.run_it("run", QUICKSTART, "--mem-limit", "20MiB", "--json", "--no-files")
         self.expect(answer, 6, "--mem-limit", "partial")
         self.assertEqual(answer.json()["stop_reason"], "memory_limit")
 

@@ -315,7 +315,7 @@ class Sweep(StudyTest):
         self.assertEqual(self.files(), ["small.yaml", "sweep.yaml"])
 
     def test_bad_sweeps(self):
-        for old, new, words in (("deployment.batching.max_sequences", "deployment.batching.max_sequence", ("did you mean",)),
+        for old, new, words in (("deployment.batching.max_sequences", "deployment.batching.max_sequence", ("max_sequences",)),
                                 ("[4, 16, 64]", "[]", ("no values",)),
                                 ("from: 2/s, to: 20/s", "from: 2/s, to: 20", ("different units",)),
                                 ("scenario: small.yaml", "scenario: none.yaml", ("none.yaml",)),

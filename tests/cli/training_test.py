@@ -56,7 +56,7 @@ class Training(CliTest):
         self.expect(self.run_it("export", "result", "--to", "perfetto", "--max-size", "1kB"), 6, "--max-size")
         self.expect(self.run_it("export", "result", "--to", "perfetto", "--from", "9000s"), 3, "no event")
         self.expect(self.run_it("export", "result", "--to", "nothing"), 2)
-        self.expect(self.run_it("export", "nowhere", "--to", "perfetto"), 3, "no run.h5")
+        self.expect(self.run_it("export", "nowhere", "--to", "perfetto"), 3, "no manifest.json")
 
     def test_the_same_scenario_gives_the_same_answer(self):
         path = self.write("small.yaml", SMALL)
