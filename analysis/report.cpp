@@ -32,16 +32,19 @@ Json curve_json(const Distribution& d) {
   Json ms = Json::array(), share = Json::array();
   if (d.n == 0) return {{"ms", ms}, {"share", share}};
   constexpr int kPoints = 240;
-  std::size_t last = d.n;
+  // All values, or the quantiles that a sketch of many gives.
+  const std::size_t values = d.ascending.size();
+  std::size_t last = values;
   for (int i = 0; i <= kPoints; ++i) {
     // 1 - q falls evenly from 1 to 0 for half of the points and geometrically to 1e-4 after.
     const double x = static_cast<double>(i) / kPoints;
     const double q = i == kPoints ? 1.0 : x < 0.5 ? 1.8 * x : 1.0 - 0.1 * std::pow(1e-3, 2 * x - 1);
-    const auto index = std::min(d.n - 1, static_cast<std::size_t>(q * static_cast<double>(d.n)));
+    const auto index =
+        std::min(values - 1, static_cast<std::size_t>(q * static_cast<double>(values)));
     if (index == last) continue;
     last = index;
     ms.push_back(rounded(d.ascending[index] * 1e3));
-    share.push_back(static_cast<double>(index + 1) / static_cast<double>(d.n));
+    share.push_back(static_cast<double>(index + 1) / static_cast<double>(values));
   }
   return {{"ms", std::move(ms)}, {"share", std::move(share)}};
 }

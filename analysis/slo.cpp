@@ -27,9 +27,12 @@ double statistic_with_misses(const Distribution& d, const std::string& name, std
   const double position = static_cast<double>(d.n + misses - 1) * q;
   const auto upper = static_cast<std::size_t>(std::ceil(position));
   if (upper >= d.n) return std::numeric_limits<double>::infinity();
-  const auto lower = static_cast<std::size_t>(std::floor(position));
-  const double fraction = position - std::floor(position);
-  return d.ascending[lower] + fraction * (d.ascending[upper] - d.ascending[lower]);
+  // All values, or the evenly spaced quantiles that a sketch of many gives.
+  const auto values = static_cast<double>(d.ascending.size());
+  const double at = d.n > 1 ? position * (values - 1) / static_cast<double>(d.n - 1) : 0.0;
+  const auto lower = static_cast<std::size_t>(std::floor(at));
+  const auto next = std::min(lower + 1, d.ascending.size() - 1);
+  return d.ascending[lower] + (at - std::floor(at)) * (d.ascending[next] - d.ascending[lower]);
 }
 
 // The limit a single request is held to: of several terms on one metric the one with the highest

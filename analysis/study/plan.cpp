@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
 
 #include "analysis/number_text.hpp"
 #include "analysis/study/plan_after.hpp"
@@ -57,14 +61,28 @@ class TimerStore {
       auto deployment = scenario.serving.deployment;
       deployment.batching.max_tokens = most_tokens_;
       deployment.batching.max_sequences = most_sequences_;
-      timers_[candidate.timer] =
-          std::make_unique<StepModel>(deployment, calibrations_.of(scenario));
+      timers_[candidate.timer] = std::make_unique<StepModel>(
+          deployment, std::make_shared<const models::serving::StepTables>(
+                          deployment, kernels_of(deployment, scenario)));
     });
     return *timers_[candidate.timer];
   }
 
  private:
+  // Layouts of one node under one engine ask for many of the same operators.
+  std::shared_ptr<const models::serving::KernelSet> kernels_of(
+      const models::serving::DeploymentSpec& deployment, const Scenario& scenario) {
+    const auto calibration = calibrations_.of(scenario);
+    const std::scoped_lock lock(mutex_);
+    auto& kernels = kernels_[deployment.node.name + "\n" + deployment.engine.name];
+    if (!kernels)
+      kernels = models::serving::make_kernels(deployment.node, deployment.engine, calibration);
+    return kernels;
+  }
+
   CalibrationStore& calibrations_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const models::serving::KernelSet>> kernels_;
   int most_tokens_ = 1, most_sequences_ = 1;
   std::vector<std::unique_ptr<StepModel>> timers_;
   std::vector<std::once_flag> once_;

@@ -65,7 +65,9 @@ std::shared_ptr<const KernelSet> make_kernels(
   set->own = std::make_unique<const kernels::KernelModel>(node, engine.tables, calibration);
   std::map<std::string, std::string> versions;  // the newest of each engine
   const std::string& folder = node.gpu.tables;
-  if (engine.in_situ.kernel_slack > 0)
+  // On a GPU without tables only an engine that borrows another's looks at all of them.
+  const bool borrowed = !engine.name.starts_with(engine.tables.engine);
+  if (engine.in_situ.kernel_slack > 0 && (borrowed || !folder.empty()))
     for (const auto& table : calibration->tables)
       if ((folder.empty() || table.gpu == folder) && table.engine != engine.tables.engine &&
           table.op != "nccl")
