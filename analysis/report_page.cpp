@@ -3,6 +3,7 @@
 #include <map>
 #include <sstream>
 
+#include "analysis/html_text.hpp"
 #include "analysis/report.hpp"
 #include "analysis/report/assets.hpp"
 #include "sim/core/error.hpp"
@@ -24,23 +25,6 @@ std::string script_safe(const std::string& json) {
       out += "\\u003e";
     else if (c == '&')
       out += "\\u0026";
-    else
-      out += c;
-  }
-  return out;
-}
-
-std::string html_text(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
     else
       out += c;
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "analysis/html_text.hpp"
 #include "analysis/report/assets.hpp"
 #include "analysis/run_documents.hpp"
 #include "analysis/traffic_results.hpp"
@@ -14,30 +15,13 @@ namespace {
 constexpr std::size_t kRows = 40;
 constexpr std::size_t kColumns = 100;
 
-std::string safe(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
-}
-
 std::string heading(const std::string& english, const std::string& chinese) {
   return fmt::format("<h2>{} <span lang=\"zh\">{}</span></h2>\n", english, chinese);
 }
 
 std::string row(const std::vector<std::string>& cells, const char* tag) {
   std::string out = "<tr>";
-  for (const std::string& cell : cells) out += fmt::format("<{0}>{1}</{0}>", tag, safe(cell));
+  for (const std::string& cell : cells) out += fmt::format("<{0}>{1}</{0}>", tag, html_text(cell));
   return out + "</tr>\n";
 }
 
@@ -88,7 +72,7 @@ std::string heat_map(const TrafficResult& result, const std::vector<LinkLoad>& l
     const int y = static_cast<int>(r) * kHeight;
     out +=
         fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\" fill=\"currentColor\">{}</text>",
-                    kLabel - 6, y + 11, safe(load.from + " → " + load.to));
+                    kLabel - 6, y + 11, html_text(load.from + " → " + load.to));
     for (std::size_t c = 0; c < columns; ++c) {
       double sum = 0.0;
       for (std::size_t b = c * group; b < std::min(bytes.size(), (c + 1) * group); ++b)
@@ -138,7 +122,7 @@ std::string traffic_html(const TrafficScenario& scenario, const TrafficResult& r
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<title>{} - Foretoken</title>\n<style>{}</style>\n</head>\n<body>\n<header><div "
       "class=\"brand\"><p class=\"product\">Foretoken</p><h1>{}</h1></div></header>\n<main>\n",
-      assets.style_hash, safe(scenario.name), assets.style, safe(scenario.name));
+      assets.style_hash, html_text(scenario.name), assets.style, html_text(scenario.name));
   out += heading("Traffic", "流量");
   out += streams_table(result);
   out += heading("Link utilisation over time", "链路利用率随时间的变化");
@@ -157,7 +141,7 @@ std::string traffic_html(const TrafficScenario& scenario, const TrafficResult& r
   out += fmt::format(
       "<pre>{}</pre>\n</main>\n<footer><p class=\"quiet\">foretoken {}, "
       "{}</p></footer>\n</body>\n</html>\n",
-      safe(info.replay_command), safe(info.version), safe(build_description()));
+      html_text(info.replay_command), html_text(info.version), html_text(build_description()));
   return out;
 }
 

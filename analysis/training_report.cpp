@@ -3,35 +3,13 @@
 
 #include <algorithm>
 
+#include "analysis/html_text.hpp"
 #include "analysis/training_store.hpp"
 
 namespace foretoken::analysis {
 namespace {
 
 namespace training = models::training;
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 constexpr const char* kColours[] = {"#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951",
                                     "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0", "#c9a0dc",
@@ -54,7 +32,7 @@ std::string bars(const std::vector<Bar>& items, const std::string& unit, double 
     const double width = whole > 0 ? kWidth * items[i].value / whole : 0;
     svg += fmt::format(
         R"(<text x="{:.0f}" y="{:.1f}" text-anchor="end">{}</text><rect x="{:.0f}" y="{:.1f}" width="{:.1f}" height="15" fill="{}"/><text x="{:.1f}" y="{:.1f}">{:.2f} {}</text>)",
-        kText - 8, y + 12, escaped(items[i].name), kText, y, std::max(0.5, width),
+        kText - 8, y + 12, html_text(items[i].name), kText, y, std::max(0.5, width),
         kColours[i % std::size(kColours)], kText + width + 6, y + 12, items[i].value, unit);
   }
   return svg + "</svg>\n";
@@ -128,14 +106,14 @@ std::string training_report_html(const scenarios::loader::TrainingScenario& scen
   std::string html =
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width, initial-scale=1\">\n";
-  html += fmt::format("<title>{}</title>\n", escaped(scenario.name));
+  html += fmt::format("<title>{}</title>\n", html_text(scenario.name));
   html +=
       "<style>:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem "
       "auto;max-width:1200px;padding:0 1rem}svg{width:100%;height:auto;font-size:12px}text{fill:"
       "currentColor}pre{white-space:pre-wrap;font-size:13px}.key i{display:inline-block;width:1em;"
       "height:1em;margin:0 .3em 0 1em}</style></head><body>\n";
-  html += fmt::format("<h1>{}</h1>\n<pre>{}</pre>\n", escaped(scenario.name),
-                      escaped(training_text(scenario, p)));
+  html += fmt::format("<h1>{}</h1>\n<pre>{}</pre>\n", html_text(scenario.name),
+                      html_text(training_text(scenario, p)));
   html += "<h2>Memory of the fullest GPU</h2>\n" + bars(memory, "GB", m.capacity * kGb);
   html += "<h2>Where a step goes</h2>\n" + bars(steps, "ms", longest);
   html += "<h2>Pipeline of one step</h2>\n" + timeline(p);
@@ -144,7 +122,7 @@ std::string training_report_html(const scenarios::loader::TrainingScenario& scen
         "<p>Constants of {}, fitted on measured jobs; mean error of its step times with their "
         "group "
         "left out {:.1f} %. Kernel times from measured tables and a physical model.</p>\n",
-        escaped(p.spec.software.name), 100 * p.relative_error);
+        html_text(p.spec.software.name), 100 * p.relative_error);
   return html + "</body></html>\n";
 }
 

@@ -4,12 +4,15 @@
 
 #include <map>
 
+#include "analysis/html_text.hpp"
 #include "analysis/report/assets.hpp"
 #include "validation/claims/claim_text.hpp"
 #include "validation/claims/verdict.hpp"
 
 namespace foretoken::validation::claims {
 namespace {
+
+using analysis::html_text;
 
 // On top of the report's style: which language shows, and the colours of verdicts.
 constexpr std::string_view kStyle = R"(
@@ -22,33 +25,10 @@ td.v { white-space: nowrap; font-weight: 600; }
 details { margin: .2rem 0; } summary { cursor: pointer; }
 )";
 
-std::string html(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 // Both languages, one of which the style hides.
 std::string both(const std::string& en, const std::string& zh) {
   return fmt::format(R"(<span class="en" lang="en">{}</span><span class="zh" lang="zh">{}</span>)",
-                     html(en), html(zh));
+                     html_text(en), html_text(zh));
 }
 std::string both(const Text& text) { return both(text.en, text.zh); }
 
@@ -88,21 +68,21 @@ std::string check_row(const Check& check) {
   return fmt::format(
       R"(<tr><td class="v {}">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>)",
       class_of(check.outcome), both(outcome_text(check), zh_of(check.outcome, check.factor)),
-      both(check.says), html(claimed_text(check)), html(predicted_text(check)),
-      html(std::string(to_string(check.predicted.value.provenance))), both(check.because));
+      both(check.says), html_text(claimed_text(check)), html_text(predicted_text(check)),
+      html_text(std::string(to_string(check.predicted.value.provenance))), both(check.because));
 }
 
 std::string claim_section(const Claim& claim) {
   const Check* const worst = claim.worst();
   std::string out = fmt::format(
       R"(<section aria-labelledby="{0}"><h3 id="{0}">{0} <span class="{1}">{2}</span></h3><p>{3}</p><p class="quiet">{4}</p>)",
-      html(claim.id), class_of(claim.outcome()),
+      html_text(claim.id), class_of(claim.outcome()),
       both(claim.verdict(), zh_of(claim.outcome(), worst != nullptr ? worst->factor : 1.0)),
       both(claim.says), both(claim.why()));
   if (worst != nullptr) {
     out += fmt::format(R"(<p class="quiet">{}: {} {}, {} {}</p>)", both(worst->says),
-                       both("claimed", "文章称"), html(claimed_text(*worst)),
-                       both("predicted", "预测"), html(predicted_text(*worst)));
+                       both("claimed", "文章称"), html_text(claimed_text(*worst)),
+                       both("predicted", "预测"), html_text(predicted_text(*worst)));
     out += fmt::format("<details><summary>{}</summary><table><thead><tr>",
                        both("every part of it", "逐项"));
     const std::pair<const char*, const char*> heads[] = {{"verdict", "结论"}, {"what", "内容"},
