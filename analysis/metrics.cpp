@@ -285,11 +285,12 @@ double rented_gpus(const Scenario& scenario, const Metrics& m) {
 }
 
 // What a remote interface charges for its share of the requests, spread over the whole run.
-void add_remote_cost(const Scenario& scenario, const ServingResult& result, Metrics& m) {
-  const double hours = result.window_end_s / 3600.0;
-  if (result.remote.requests == 0 || !(hours > 0.0)) return;
+void add_remote_cost(const Scenario& scenario, const models::serving::RemoteResult& remote,
+                     double run_s, Metrics& m) {
+  const double hours = run_s / 3600.0;
+  if (remote.requests == 0 || !(hours > 0.0)) return;
   auto& c = m.cost;
-  const double usd = result.remote.cost_usd / hours;
+  const double usd = remote.cost_usd / hours;
   const double cny = usd * scenario.cost.exchange.cny_per_usd;
   const double more = c.total_usd_per_hour > 0 ? 1.0 + usd / c.total_usd_per_hour : 1.0;
   c.per_hour.push_back({"api", cny, usd});
@@ -301,7 +302,10 @@ void add_remote_cost(const Scenario& scenario, const ServingResult& result, Metr
   c.formula += "; per hour also what the remote interface charges for its requests";
 }
 
-void account_cost(const Scenario& scenario, const ServingResult& result, Metrics& m) {
+}  // namespace
+
+void account_cost(const Scenario& scenario, const models::serving::RemoteResult& remote,
+                  double run_s, Metrics& m) {
   const bool work = m.output_tokens > 0 && m.window_s > 0;
   m.cost = models::cost::cost_of_run(
       scenario.cost, m.nodes, rented_gpus(scenario, m), work ? m.energy.mean_facility_watts : 0.0,
@@ -310,7 +314,7 @@ void account_cost(const Scenario& scenario, const ServingResult& result, Metrics
     m.cost.cny_per_million_output_tokens = m.cost.usd_per_million_output_tokens = kMissing;
     m.cost.cny_per_million_total_tokens = m.cost.usd_per_million_total_tokens = kMissing;
   }
-  add_remote_cost(scenario, result, m);
+  add_remote_cost(scenario, remote, run_s, m);
   m.money = m.throughput;
   if (price_is_the_users(scenario)) {
     m.money.provenance = sim::core::weakest(m.throughput.provenance, m.power.provenance);
@@ -321,7 +325,10 @@ void account_cost(const Scenario& scenario, const ServingResult& result, Metrics
     m.money.provenance = Provenance::assumed;
     m.money.basis = "price from a dated card, not a quotation; error of the throughput alone";
   }
+  m.money.value = m.cost.cny_per_million_output_tokens;
 }
+
+namespace {
 
 void set_trust(const Scenario& scenario, const ServingResult& result, Metrics& m) {
   m.latency = {m.ttft.p50, result.latency_provenance, result.latency_relative_error,
@@ -393,8 +400,7 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   const std::size_t missed = m.rejected + m.unfinished + m.timed_out + m.failed;
   m.slo = judge_slo(scenario.slo, requests, m.ttft, m.tpot, m.e2el, missed,
                     result.latency_relative_error, m.window_s);
-  account_cost(scenario, result, m);
-  m.money.value = m.cost.cny_per_million_output_tokens;
+  account_cost(scenario, result.remote, result.window_end_s, m);
   return m;
 }
 

@@ -128,5 +128,8 @@ struct Metrics {
 };
 
 Metrics summarise(const Scenario& scenario, const ServingResult& result);
+// The cost of what `m` says was done in `run_s`, at the prices of `scenario`.
+void account_cost(const Scenario& scenario, const models::serving::RemoteResult& remote,
+                  double run_s, Metrics& m);
 
 }  // namespace foretoken::analysis

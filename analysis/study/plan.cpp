@@ -8,11 +8,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "analysis/number_text.hpp"
 #include "analysis/study/plan_after.hpp"
 #include "analysis/study/plan_bounds.hpp"
+#include "analysis/study/plan_runs.hpp"
 #include "models/serving/serving.hpp"
 
 namespace foretoken::analysis::study {
@@ -22,8 +24,7 @@ using models::serving::StepModel;
 using sim::core::InfeasibleError;
 
 // Candidates decided on before results are looked at again: fixed, so that threads change nothing.
-constexpr std::size_t kRound = 8;
-constexpr double kPrefixes[] = {1.0 / 16, 1.0 / 4};  // of the traffic's span
+constexpr std::size_t kRound = 24;
 constexpr std::size_t kShownRejections = 40;         // of those simulated, nearest first
 constexpr std::size_t kExamples = 6;                 // of those a bound dropped, for each bound
 
@@ -38,6 +39,7 @@ struct Decided {
   std::string worst_term;
   double over = std::numeric_limits<double>::infinity();  // by which a bound is broken
   std::size_t simulated = 0, prefixes = 0;
+  bool borrowed = false;  // see Tried
 };
 
 double cost_of(const Scenario& scenario, const Metrics& m) {
@@ -88,25 +90,6 @@ class TimerStore {
   std::vector<std::once_flag> once_;
 };
 
-// Requests that already miss the limit of `term` when the traffic has been served up to `until_s`.
-std::size_t late_by(const ServingResult& result, const scenarios::loader::SloTerm& term,
-                    double until_s) {
-  const auto& t = result.requests;
-  std::size_t late = 0;
-  for (std::size_t i = 0; i < t.size(); ++i) {
-    if (t.outcome[i] != models::serving::RequestOutcome::completed || t.last_token_s[i] > until_s)
-      continue;  // what happens later may depend on requests that were cut off
-    double value = t.last_token_s[i] - t.arrival_s[i];
-    if (term.metric == "ttft") value = t.first_token_s[i] - t.arrival_s[i];
-    if (term.metric == "tpot")
-      value = t.output_tokens[i] > 1
-                  ? (t.last_token_s[i] - t.first_token_s[i]) / (t.output_tokens[i] - 1)
-                  : 0.0;
-    late += value > term.limit_s ? 1 : 0;
-  }
-  return late;
-}
-
 class Planner {
  public:
   Planner(const PlanSpec& plan, const Evaluator& evaluator, CalibrationStore& calibrations,
@@ -119,6 +102,12 @@ class Planner {
     if (set_.bases.front().slo.empty())
       throw sim::core::InputError(plan.scenario.string() +
                                   ": a plan needs an slo: [ttft.p99 <= 2s, ...]");
+    rules_.span_s = traffic_.span_s;
+    rules_.requests = traffic_.input.size();
+    rules_.interrupt = options.interrupt;
+    rules_.in_part = !options.by_brute_force && traffic_.open && traffic_.span_s > 0.0 &&
+                     !set_.bases.front().serving.workload.requests &&
+                     set_.bases.front().serving.workload.warmup.ps() == 0;
     result_.candidates = set_.candidates.size();
     result_.rejected = set_.rejected;
   }
@@ -145,7 +134,9 @@ class Planner {
  private:
   [[nodiscard]] Scenario scenario_of_number(std::size_t number) const {
     const Candidate& c = set_.candidates[number];
-    return scenario_of(c, set_.bases[c.base]);
+    Scenario scenario = scenario_of(c, set_.bases[c.base]);
+    scenario.serving.record_steps = false;
+    return scenario;
   }
 
   void order_by_cost() {
@@ -163,11 +154,31 @@ class Planner {
     return best;
   }
 
+  // Those that one run may answer for are decided one after the other, so that threads change
+  // nothing.
   void round(std::size_t begin, std::size_t n) {
+    std::vector<std::pair<std::vector<Tried>*, std::vector<std::size_t>>> families;
+    for (std::size_t i = 0; i < n; ++i) {
+      std::vector<Tried>* known = &known_[family_of(set_.candidates[order_[begin + i]])];
+      const auto found = std::find_if(families.begin(), families.end(),
+                                      [&](const auto& family) { return family.first == known; });
+      if (found == families.end())
+        families.push_back({known, {i}});
+      else
+        found->second.push_back(i);
+    }
     std::vector<Decided> decided(n);
-    for_each_in_order(n, options_.threads, options_.interrupt,
-                      [&](std::size_t i) { decided[i] = decide(order_[begin + i]); });
+    for_each_in_order(families.size(), options_.threads, options_.interrupt, [&](std::size_t f) {
+      for (const std::size_t i : families[f].second)
+        decided[i] = decide(order_[begin + i], *families[f].first);
+    });
     for (std::size_t i = 0; i < n; ++i) take(order_[begin + i], std::move(decided[i]));
+  }
+
+  // All but the payment and the limit of running sequences.
+  static std::string family_of(const Candidate& c) {
+    return fmt::format("{} {} {} {} {} {}", c.timer, c.nodes, c.replicas, c.policy, c.max_tokens,
+                       c.api_share);
   }
 
   [[nodiscard]] std::optional<std::string> over_limits(const Scenario& scenario, double cost,
@@ -201,7 +212,7 @@ class Planner {
     return decided;
   }
 
-  [[nodiscard]] Decided decide(std::size_t number) {
+  [[nodiscard]] Decided decide(std::size_t number, std::vector<Tried>& known) {
     const Scenario scenario = scenario_of_number(number);
     const auto& serving = scenario.serving;
     if (auto why = over_limits(scenario, least_cost_[number], idle_facility_watts(scenario)))
@@ -219,57 +230,32 @@ class Planner {
         decided.over = bound->over;
         return decided;
       }
-    return simulate(scenario, timer);
+    if (!options_.by_brute_force)
+      if (auto same = same_run(scenario, known)) return judge(scenario, std::move(*same));
+    known.push_back(try_deployment(scenario, timer, rules_));
+    return judge(scenario, known.back());
   }
 
-  [[nodiscard]] ServingResult run_once(const Scenario& scenario, const StepModel& timer) const {
-    sim::engine::RunOptions options;
-    options.executor = sim::engine::ExecutorKind::serial;
-    options.interrupt = options_.interrupt;
-    ServingResult result = models::serving::simulate(scenario.serving, timer, options);
-    if (result.run.reason == sim::engine::StopReason::interrupted) throw Interrupted();
-    if (!result.conservation_errors.empty())
-      throw std::logic_error("conservation check failed: " + result.conservation_errors.front());
-    return result;
+  // All of the traffic and no bound: for the nearest miss.
+  [[nodiscard]] Decided simulate_whole(std::size_t number) {
+    const Scenario scenario = scenario_of_number(number);
+    RunRules rules = rules_;
+    rules.in_part = false;
+    return judge(scenario,
+                 try_deployment(scenario, timers_.of(set_.candidates[number], scenario), rules));
   }
 
-  // Too many requests late with the first part of the traffic alone?
-  [[nodiscard]] std::optional<std::string> prefix_fails(const Scenario& scenario,
-                                                        const StepModel& timer, double part) const {
-    Scenario first = scenario;
-    const double until_s = traffic_.span_s * part;
-    first.serving.workload.duration = sim::core::Duration::from_seconds(until_s);
-    const ServingResult result = run_once(first, timer);
-    for (const auto& term : scenario.slo) {
-      if (term.statistic.front() != 'p') continue;
-      const double q = std::stod(term.statistic.substr(1)) / 100.0;
-      const double allowed = (1.0 - q) * static_cast<double>(traffic_.input.size()) + 1.0;
-      const std::size_t late = late_by(result, term, until_s);
-      if (static_cast<double>(late) > allowed)
-        return fmt::format("{}: {} requests are late after {} of the traffic; {:.0f} may be in all",
-                           term.text, late, percent_text(part), allowed);
-    }
-    return std::nullopt;
-  }
-
-  [[nodiscard]] Decided simulate(const Scenario& scenario, const StepModel& timer,
-                                 bool whole = false) const {
+  [[nodiscard]] Decided judge(const Scenario& scenario, Tried tried) const {
     Decided decided;
-    const bool prefixes = !whole && !options_.by_brute_force && traffic_.open &&
-                          traffic_.span_s > 0.0 && !scenario.serving.workload.requests &&
-                          scenario.serving.workload.warmup.ps() == 0;
-    if (prefixes)
-      for (const double part : kPrefixes) {
-        ++decided.prefixes;
-        if (auto why = prefix_fails(scenario, timer, part)) {
-          decided.bound = "prefix";
-          decided.why = *why;
-          return decided;
-        }
-      }
-    const ServingResult result = run_once(scenario, timer);
-    Metrics metrics = summarise(scenario, result);
-    decided.simulated = 1;
+    decided.simulated = tried.simulated;
+    decided.prefixes = tried.prefixes;
+    decided.borrowed = tried.borrowed;
+    if (!tried.late.empty()) {
+      decided.bound = "prefix";
+      decided.why = std::move(tried.late);
+      return decided;
+    }
+    const Metrics& metrics = *tried.metrics;
     decided.cost_per_hour = cost_of(scenario, metrics);
     decided.outcome = metrics.slo.met ? Outcome::meets : Outcome::misses;
     for (const SloOutcome& term : metrics.slo.terms) {
@@ -286,15 +272,8 @@ class Planner {
         decided.bound = "limits";
         decided.why = *why;
       }
-    forget_samples(metrics);
-    decided.metrics = std::move(metrics);
+    decided.metrics = std::move(tried.metrics);
     return decided;
-  }
-
-  // A plan keeps many results; the samples behind their percentiles are not needed.
-  static void forget_samples(Metrics& m) {
-    for (Distribution* d : {&m.ttft, &m.tpot, &m.e2el, &m.queueing, &m.prefill, &m.decode})
-      std::vector<double>().swap(d->ascending);
   }
 
   [[nodiscard]] Ranked ranked_of(std::size_t number, Decided decided) const {
@@ -317,6 +296,7 @@ class Planner {
   void take(std::size_t number, Decided decided) {
     result_.simulated += decided.simulated;
     result_.prefixes += decided.prefixes;
+    if (decided.borrowed) borrowed_.insert(number);
     if (decided.outcome == Outcome::meets) {
       result_.ranked.push_back(ranked_of(number, std::move(decided)));
       return;
@@ -349,9 +329,7 @@ class Planner {
     const std::size_t n = std::min(kTried, fallen_.size());
     std::vector<Decided> decided(n);
     for_each_in_order(n, options_.threads, options_.interrupt, [&](std::size_t i) {
-      const std::size_t number = fallen_[i].second;
-      const Scenario scenario = scenario_of_number(number);
-      decided[i] = simulate(scenario, timers_.of(set_.candidates[number], scenario), true);
+      decided[i] = simulate_whole(fallen_[i].second);
     });
     for (std::size_t i = 0; i < n; ++i) {
       result_.simulated += decided[i].simulated;
@@ -359,6 +337,18 @@ class Planner {
       nearest_violation_ = decided[i].violation;
       nearest_ = ranked_of(fallen_[i].second, std::move(decided[i]));
     }
+  }
+
+  // Those shown with another's run get their own: its shares of the KV cache are theirs.
+  void simulate_borrowers() {
+    std::vector<Ranked*> shown;
+    for (Ranked& ranked : result_.ranked)
+      if (borrowed_.contains(ranked.candidate.number)) shown.push_back(&ranked);
+    for_each_in_order(shown.size(), options_.threads, options_.interrupt, [&](std::size_t i) {
+      const std::size_t number = shown[i]->candidate.number;
+      *shown[i] = ranked_of(number, simulate_whole(number));
+    });
+    result_.simulated += shown.size();
   }
 
   void drop_for_cost(std::size_t number) {
@@ -377,6 +367,7 @@ class Planner {
                                                                  : a.headroom > b.headroom;
                      });
     if (result_.ranked.size() > options_.ranked) result_.ranked.resize(options_.ranked);
+    simulate_borrowers();
     std::stable_sort(misses_.begin(), misses_.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     if (misses_.size() > kShownRejections) misses_.resize(kShownRejections);
@@ -400,7 +391,7 @@ class Planner {
     std::atomic<std::size_t> simulated{0};
     const Simulate again = [&](const Scenario& other) {
       ++simulated;
-      return summarise(other, run_once(other, timer));
+      return summarise(other, run_once(other, timer, options_.interrupt));
     };
     result_.ways_to_pay = ways_to_pay(winner, set_);
     if (!plan_.day.empty()) result_.day = nodes_by_hour(scenario, plan_.day, again);
@@ -414,6 +405,9 @@ class Planner {
   CandidateSet set_;
   TimerStore timers_;
   Traffic traffic_;
+  RunRules rules_;
+  std::map<std::string, std::vector<Tried>> known_;  // by family
+  std::set<std::size_t> borrowed_;                   // numbers of candidates
   std::vector<double> least_cost_;  // by candidate number
   std::vector<std::size_t> order_;  // candidate numbers, cheapest first
   std::vector<std::pair<double, Rejection>> misses_;

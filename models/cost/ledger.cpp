@@ -14,7 +14,6 @@ namespace {
 
 constexpr double kHoursPerYear = 8760.0;
 constexpr double kDaysPerYear = 365.0;
-constexpr double kHoursPerDay = 24.0;
 constexpr double kMonthsPerYear = 12.0;
 constexpr double kMillion = 1e6;
 

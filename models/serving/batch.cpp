@@ -79,6 +79,9 @@ Slot Batch::enqueue(const Sequence& arrival) {
     waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), sequence.rank, behind),
                     slot);
   }
+  inside_blocks_ += most_of(sequence);
+  most_blocks_ = std::max(most_blocks_, inside_blocks_);
+  most_inside_ = std::max(most_inside_, running() + static_cast<std::int64_t>(waiting_.size()));
   return slot;
 }
 
@@ -231,6 +234,7 @@ std::int32_t Batch::preempt(Slot slot, double rank) {
   }
   free_blocks_ += sequence.blocks;
   sequence.blocks = sequence.committed = 0;
+  inside_blocks_ -= most_of(sequence);
   sequence.state = SequenceState::waiting;
   sequence.rank = rank;
   ++sequence.preemptions;
@@ -314,6 +318,7 @@ void Batch::release(Slot slot) {
   leave_decode(slot);
   free_blocks_ += sequence.blocks;
   committed_blocks_ -= sequence.committed;
+  inside_blocks_ -= most_of(sequence);
   sequence.state = SequenceState::free;
   free_slots_.push_back(slot);
 }

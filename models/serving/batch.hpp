@@ -71,6 +71,10 @@ class Batch {
   [[nodiscard]] std::int64_t free_blocks() const { return free_blocks_; }
   [[nodiscard]] std::int64_t used_blocks() const { return total_blocks_ - free_blocks_; }
   [[nodiscard]] std::int64_t preemptions() const { return preemptions_; }
+  // Requests in the queue and the batch at once, and the blocks that all inside at once would hold
+  // if each had all its tokens: the most of the run.
+  [[nodiscard]] std::int64_t most_inside() const { return most_inside_; }
+  [[nodiscard]] std::int64_t most_blocks() const { return most_blocks_; }
   [[nodiscard]] std::int64_t swapped_blocks() const { return swapped_blocks_; }
   // Whether a waiting request's blocks lie among the free ones: then each step changes what it
   // needs.
@@ -126,7 +130,8 @@ class Batch {
   void fields(A& archive) {  // all that changes; see archive.hpp
     archive(free_blocks_, committed_blocks_, sequences_, free_slots_, waiting_, prefilling_,
             decoding_, phase_count_, milestones_, any_left_early_, cached_, step_, admissions_,
-            preemptions_, swapped_blocks_, recomputed_tokens_, left_behind_);
+            preemptions_, swapped_blocks_, recomputed_tokens_, left_behind_, inside_blocks_,
+            most_inside_, most_blocks_);
   }
 
  private:
@@ -156,6 +161,10 @@ class Batch {
       return a.step != b.step ? a.step > b.step : a.admission > b.admission;
     }
   };
+  // Blocks of a sequence with all its tokens, and one to write ahead.
+  [[nodiscard]] std::int64_t most_of(const Sequence& s) const {
+    return blocks_for(std::int64_t{s.input} + s.output) + 1;
+  }
   [[nodiscard]] std::int32_t blocks_for(std::int64_t tokens) const {
     return static_cast<std::int32_t>((tokens + block_tokens_ - 1) / block_tokens_);
   }
@@ -185,6 +194,7 @@ class Batch {
   std::int64_t preemptions_ = 0;
   std::int64_t swapped_blocks_ = 0;      // in host memory now
   std::int64_t recomputed_tokens_ = 0;   // processed before and thrown away
+  std::int64_t inside_blocks_ = 0, most_inside_ = 0, most_blocks_ = 0;
   std::vector<LeftBehind> left_behind_;  // first to be overwritten first
 };
 

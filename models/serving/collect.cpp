@@ -66,6 +66,22 @@ void size_table(RequestTable& table, const std::vector<IssuedRequest>& issued) {
                                                    : seconds(r.arrival_ps + r.deadline_ps));
 }
 
+// What requests that the run ended upon have got so far.
+void fill_inside(RequestTable& table, const Replica& replica) {
+  const Batch& batch = replica.batch();
+  const auto fill = [&](Slot slot) {
+    const Sequence& sequence = batch.sequence(slot);
+    if (sequence.request >= table.size()) return;
+    table.scheduled_s[sequence.request] = seconds(sequence.scheduled_ps);
+    if (sequence.first_ps >= 0)
+      table.first_token_s[sequence.request] =
+          seconds(sequence.first_ps + replica.response_delay().ps());
+  };
+  for (const Slot slot : batch.waiting()) fill(slot);
+  for (const Slot slot : batch.prefilling()) fill(slot);
+  for (const Slot slot : batch.decoding()) fill(slot);
+}
+
 void fill_requests(ServingResult& result, const FrontEnd& front_end,
                    const std::vector<Replica*>& replicas, std::size_t arrived) {
   RequestTable& table = result.requests;
@@ -86,6 +102,7 @@ void fill_requests(ServingResult& result, const FrontEnd& front_end,
                         : record.outcome == RequestOutcome::rejected ? RequestReason::never_fits
                                                                      : RequestReason::still_inside;
     }
+  for (const Replica* replica : replicas) fill_inside(table, *replica);
   for (const FrontEnd::RemoteAnswer& answer : front_end.remote()) {
     const std::size_t i = answer.request;
     if (i >= arrived) continue;
@@ -112,6 +129,8 @@ void fill_counts(ServingResult& result, const FrontEnd& front_end,
     result.output_tokens += counts.output_tokens;
     result.input_tokens += counts.input_tokens;
     result.preemptions += replica->batch().preemptions();
+    result.most_inside = std::max(result.most_inside, replica->batch().most_inside());
+    result.most_blocks = std::max(result.most_blocks, replica->batch().most_blocks());
     result.recomputed_tokens += replica->batch().recomputed_tokens();
     result.sketches.merge(replica->sketches());
   }

@@ -97,7 +97,7 @@ class LengthBucketed final : public RequestLevel {
 
  private:
   static int bucket_of(const Sequence& sequence) {
-    return std::bit_width(static_cast<std::uint32_t>(sequence.input));
+    return static_cast<int>(std::bit_width(static_cast<std::uint32_t>(sequence.input)));
   }
   std::int32_t form(const Batch& batch, std::int64_t, StepPlan&) override {
     bucket_ = bucket_of(batch.sequence(batch.waiting().front()));

@@ -80,6 +80,7 @@ class Replica final : public sim::engine::Process {
   [[nodiscard]] std::int64_t unseen() const { return static_cast<std::int64_t>(inbox_.size()); }
   [[nodiscard]] const ReplicaCounts& counts() const { return counts_; }
   [[nodiscard]] const std::vector<RequestRecord>& records() const { return records_; }
+  [[nodiscard]] sim::core::Duration response_delay() const { return spec_.response_delay; }
   [[nodiscard]] const Sketches& sketches() const { return sketches_; }
   [[nodiscard]] PoolRole role() const { return spec_.role; }
   [[nodiscard]] const RequestWatch& watch() const { return watch_; }

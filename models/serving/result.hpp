@@ -103,6 +103,9 @@ struct ServingResult {
   Sketches sketches;  // latencies of requests that were not kept
   std::vector<std::pair<RequestReason, std::int64_t>> reasons;  // of those that did not complete
   std::int64_t total_steps = 0, preemptions = 0;
+  // Of the fullest replica: requests inside at once, and the KV blocks that all inside at once
+  // would hold if each had all its tokens.
+  std::int64_t most_inside = 0, most_blocks = 0;
   std::int64_t recomputed_tokens = 0;                // processed again after preemptions
   std::int64_t input_tokens = 0, output_tokens = 0;  // of completed requests
   double window_start_s = 0, window_end_s = 0;       // measured window
