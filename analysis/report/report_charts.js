@@ -86,8 +86,7 @@ function cdf(id, title, name, unit) {
 }
 
 // Time in the unit that suits the length of the run.
-function clock() {
-  const end = DATA.series.time_s.length * DATA.series.bin_s;
+function clock(end = DATA.series.time_s.length * DATA.series.bin_s) {
   if (end > 3 * 86400) return { scale: 1 / 3600, name: t().hours };
   return end > 600 ? { scale: 1 / 60, name: t().minutes } : { scale: 1, name: t().secondsAxis };
 }
@@ -111,6 +110,8 @@ function overTime(id, title, yName, series, yMore = {}) {
   });
 }
 
+const tick = (v) => Number(v.toPrecision(3)).toLocaleString("en-US", { maximumFractionDigits: 6 });
+
 // One horizontal bar a row, parts stacked. parts: [{label, values: [a row each]}].
 function stacked(id, title, xName, rows, parts, format, flat = true) {
   return figure({
@@ -119,7 +120,7 @@ function stacked(id, title, xName, rows, parts, format, flat = true) {
     config: () => {
       const total = rows.map((_, i) => parts.reduce((sum, p) => sum + p.values[i], 0));
       const set = options({
-        x: axis(xName, { stacked: true, beginAtZero: true, max: maxOf(total) > 0 ? maxOf(total) : 1, ticks: { callback: (v) => number(v, 2) } }),
+        x: axis(xName, { stacked: true, beginAtZero: true, max: maxOf(total) > 0 ? maxOf(total) : 1, ticks: { callback: (v) => tick(v) } }),
         y: axis("", { stacked: true, title: { display: false }, grid: { display: false } }),
         tooltip: { label: (c) => `${c.dataset.label}: ${format(c.parsed.x)}` },
         more: { indexAxis: "y", interaction: { mode: "nearest", axis: "xy", intersect: true } },
