@@ -135,10 +135,10 @@ function energy() {
 
 function figureRows() {
   const words = t();
-  const unit = (f) => (f.unit === "ms" ? time : f.unit.startsWith("share") ? percent : (v) => number(v));
+  const unit = (f) => (f.unit === "ms" ? time : f.unit.startsWith("share") ? percent : f.unit === "W" ? watts : f.unit.startsWith("J") ? (v) => `${number(v)}${NB}J` : (v) => number(v));
   return Object.entries(S.figures).map(([key, f]) => [words.figures[key] || key, unit(f)(f.value),
     f.low === null ? "–" : `${unit(f)(f.low)} – ${unit(f)(f.high)}`, { text: words.prov[f.provenance], badge: true },
-    f.relative_error === null ? words.unknown : `±${errorText(f.relative_error)}`, { text: words.basis[f.basis] || f.basis, kind: "break" }]);
+    f.relative_error === null ? words.unknown : `±${errorText(f.relative_error)}`, { text: words.basis[f.basis] || f.basis, kind: "wide" }]);
 }
 
 function configTable() {
@@ -162,7 +162,7 @@ function conservation() {
 function trust() {
   const words = t();
   const sources = [...S.sources].sort((a, b) => b.share_of_step_time - a.share_of_step_time)
-    .map((s) => [{ text: s.name, kind: "break" }, percent(s.share_of_step_time), { text: words.prov[s.provenance], badge: true }, `±${errorText(s.relative_error)}`]);
+    .map((s) => [{ text: words.sources(s.name), kind: "break" }, percent(s.share_of_step_time), { text: words.prov[s.provenance], badge: true }, `±${errorText(s.relative_error)}`]);
   const list = [paragraph(words.trustIntro), table(words.figHead, figureRows(), { numeric: [1, 2] }), paragraph(words.provNote, "quiet"),
     table(words.srcHead, sources, { caption: words.srcCaption, numeric: [1, 3] })];
   if (S.over_seeds)

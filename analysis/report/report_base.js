@@ -23,7 +23,7 @@ function percent(share) {
   if (share === null || !Number.isFinite(share)) return "–";
   const p = share * 100;
   if (p > 99.95 && p < 100) return `99.9${NB}%`;
-  const text = p.toFixed(Math.abs(p) < 10 || (p > 90 && p <= 100) ? 1 : 0);
+  const text = p.toFixed(Math.abs(p) < 9.95 || (p > 90 && p <= 100) ? 1 : 0);
   return `${text === "0.0" ? "0" : text === "100.0" ? "100" : text}${NB}%`;
 }
 // Errors need no tenths above ten per cent.

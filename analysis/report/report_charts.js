@@ -54,13 +54,19 @@ const line = (label, points, i, more = {}) => ({
   borderDash: DASHES[i % DASHES.length], pointRadius: 0, pointHitRadius: 8, tension: 0, ...more,
 });
 
-// Ticks of a logarithmic axis: 1, 2, 5 of every decade; every digit where there is but one.
-function logTicks(points) {
-  const wide = points.length > 0 && points[points.length - 1].x / points[0].x > 12;
-  return (value) => {
-    const lead = Number(value.toExponential().split("e")[0]);
-    return (wide ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 7, 8, 9]).includes(lead) ? number(value, 1) : "";
-  };
+// An axis for values over several decades with 1, 2, 5 of each as ticks; linear where they differ
+// by less than a factor of three.
+function spreadAxis(name, values) {
+  const low = Math.min(...values), high = maxOf(values);
+  if (!(low > 0) || !Number.isFinite(high)) return axis(name, { type: "linear" });
+  if (high / low < 3) {
+    const margin = Math.max(0.08 * (high - low), 0.02 * high);
+    return axis(name, { type: "linear", min: low - margin, max: high + margin, ticks: { callback: (v) => tick(v) } });
+  }
+  const min = low / 1.1, max = high * 1.1;
+  const ticks = (leads) => Array.from({ length: 31 }, (_, i) => 10 ** (i - 15)).flatMap((decade) => leads.map((lead) => lead * decade)).filter((v) => v >= min && v <= max);
+  const chosen = [[1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]].map(ticks).find((list) => list.length <= 8) || [];
+  return axis(name, { type: "logarithmic", min, max, afterBuildTicks: (scale) => { scale.ticks = chosen.map((value) => ({ value })); }, ticks: { autoSkip: false, callback: (v) => tick(v) } });
 }
 
 function cdf(id, title, name, unit) {
@@ -68,7 +74,6 @@ function cdf(id, title, name, unit) {
   const scale = unit === "s" ? 1e-3 : 1;
   const points = () => curve.ms.map((x, i) => ({ x: x * scale, y: curve.share[i] * 100 }));
   const limits = S.slo.terms.filter((term) => term.metric === id);
-  const positive = points().every((p) => p.x > 0);
   return figure({
     id, title,
     csv: () => [[`${id}_ms`, "share_of_requests"], ...curve.ms.map((x, i) => [x, curve.share[i]])],
@@ -77,7 +82,7 @@ function cdf(id, title, name, unit) {
       data: { datasets: [line(name, points(), 0, { borderDash: [] }),
         ...limits.map((term) => line(term.term, [{ x: term.limit_ms * scale, y: 0 }, { x: term.limit_ms * scale, y: 100 }], 1, { borderColor: cssColour("--bad") }))] },
       options: options({
-        x: axis(`${name} (${unit})`, positive ? { type: "logarithmic", ticks: { callback: logTicks(points()) } } : { type: "linear" }),
+        x: spreadAxis(`${name} (${unit})`, [...points().map((p) => p.x), ...limits.map((term) => term.limit_ms * scale)]),
         y: axis(t().shareAxis, { min: 0, max: 100 }), legend: limits.length > 0,
         tooltip: { title: () => "", label: (c) => `${c.parsed.y.toFixed(2)}${NB}% ≤ ${time(c.parsed.x / scale)}` },
       }),

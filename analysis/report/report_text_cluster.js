@@ -73,3 +73,13 @@ Object.assign(TEXT.zh, {
   streamsHead: ["流量", "算法", "次数", "独占", "平均", "p99", "变慢", "总线带宽"],
   streamsTitle: (name, share) => `${name} 有 ${share} 的时间在等待链路`, streamAlone: "独占网络时", streamWait: "等待其他流量", streamAxis: "平均时间（毫秒）",
 });
+// The simulator's own words for how cost was worked out.
+TEXT.en.formula = (text) => text;
+TEXT.zh.formula = (text) => [
+  ["per hour: hardware ", "每小时：硬件 "], [/(\d+) nodes x /, "$1 个节点 x "], [/\(([\d.]+) y x 8760 h\)/, "($1 年 x 8760 小时)"],
+  [/ maintenance ([\d.]+) % of the purchase a year/, " 每年维护费为购价的 $1 %"], [" electricity ", " 电费 "], [/\(PUE ([\d.]+) included\)/, "(含 PUE $1)"],
+  [/per hour: ([\d.e+]+) GPUs x ([\d.]+) (\w+) a GPU-hour, electricity included/, "每小时：$1 个 GPU x 每 GPU 小时 $2 $3，含电费"],
+  ["; per hour also what the remote interface charges for its requests", "；每小时另加远程 API 的收费"],
+  [/; per million tokens: that \/ \(([\d.]+) output, ([\d.]+) input \+ output tokens\/s x 3600 s\)/, "；每百万 token：上述金额 / (输出 $1、输入 + 输出 $2 token/s x 3600 秒)"],
+  ["; 1 USD = ", "；1 美元 = "],
+].reduce((all, [from, to]) => all.replace(from, to), text);
