@@ -64,7 +64,7 @@ function heatLegend() {
   const steps = [0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1];
   return el("p", { class: "scale", "aria-hidden": "true" }, `${t().heatScale} `, ...steps.map((use) => el("span", {},
     shape("svg", { class: "swatch", viewBox: "0 0 1 1", preserveAspectRatio: "none" }, shape("rect", { class: "heat", x: 0, y: 0, width: 1, height: 1, "fill-opacity": use > 0 ? heatOf(use) : 0 })),
-    percent(use))));
+    `${use * 100}${NB}%`)));
 }
 
 function heatTable(heat, strips) {
