@@ -38,7 +38,7 @@ Object.assign(TEXT.en, {
 });
 Object.assign(TEXT.zh.sections, { links: "链路随时间的变化", waits: "谁在等谁", assumptions: "假设" });
 Object.assign(TEXT.zh, {
-  link: "链路", linkMean: "平均利用率", linkPeak: "峰值利用率", linkLost: "损失时间", strip: "利用率随时间的变化",
+  link: "链路", linkMean: "平均利用", linkPeak: "峰值利用", linkLost: "损失时间", strip: "利用率随时间的变化",
   heatTitle: (link, lost, mean, peak) => `${link} 造成的等待最多：损失 ${lost}，平均利用率 ${mean}，峰值 ${peak}`,
   heatTitleCalm: (link, mean, peak) => `传输之间没有互相等待；最满的链路 ${link} 平均利用率 ${mean}，峰值 ${peak}`,
   heatNote: (shown, used) => `共 ${used} 条链路有流量，图中为 ${shown} 条：损失时间最多者在前，其次按利用率，同类至多四条。损失时间：该链路上所有传输与空闲网络相比之和。方向键可逐个区间读取，并在链路间移动；CSV 含这些链路的所有区间。`,
