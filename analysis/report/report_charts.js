@@ -157,6 +157,20 @@ function bars(id, title, xName, labels, values, column, format) {
   });
 }
 
+// Whole numbers, one column a label.
+function columns(id, title, xName, yName, labels, values, names) {
+  return figure({
+    id, title, flat: true,
+    csv: () => [names, ...labels.map((label, i) => [label, values[i]])],
+    config: () => ({
+      type: "bar",
+      data: { labels, datasets: [{ label: yName, data: values, backgroundColor: palette(0), maxBarThickness: 44 }] },
+      options: options({ x: axis(xName, { grid: { display: false } }), y: axis(yName, { beginAtZero: true, ticks: { precision: 0 } }), legend: false,
+        tooltip: { label: (c) => `${yName}: ${whole(c.parsed.y)}` } }),
+    }),
+  });
+}
+
 // Share of busy time by decoding sequences in the step.
 function batchShares() {
   const { sequences, share } = DATA.batch;

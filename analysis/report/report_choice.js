@@ -96,8 +96,11 @@ function planExtras() {
   if (ways.length) list.push(table(words.waysHead(DATA.currency), ways, { caption: words.waysCaption, numeric: [1, 2] }));
   if (plan.breaks_at) list.push(paragraph(words.breaksAt(number(plan.breaks_at.load_factor), plan.breaks_at.first_to_break)));
   if (plan.nodes_by_hour)
-    list.push(charts(bars("hours", words.hoursTitle, words.nodesAxis, plan.nodes_by_hour.map((h) => `${String(h.hour).padStart(2, "0")}:00`), plan.nodes_by_hour.map((h) => h.nodes), "nodes", (v) => whole(v))));
-  list.push(table(words.lostHead, plan.rejected.map((r) => [{ text: r.deployment, kind: "break" }, { text: r.why, kind: "break" }]), { caption: words.lostCaption, tall: true }));
+    list.push(charts(columns("hours", words.hoursTitle(whole(Math.min(...plan.nodes_by_hour.map((h) => h.nodes))), whole(maxOf(plan.nodes_by_hour.map((h) => h.nodes)))), words.hourAxis, words.nodesAxis,
+      plan.nodes_by_hour.map((h) => String(h.hour)), plan.nodes_by_hour.map((h) => h.nodes), ["hour", "nodes"])));
+  if (plan.rejected.length)
+    list.push(table(words.lostHead, plan.rejected.map((r) => [{ text: r.deployment, kind: "break" }, { text: r.why, kind: "break" }]), { caption: words.lostCaption, tall: true }));
+  else list.push(paragraph(words.lostNone, "quiet"));
   return list;
 }
 

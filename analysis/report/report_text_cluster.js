@@ -27,7 +27,7 @@ Object.assign(TEXT.en, {
   checkSteps: ["foretoken validate cases --json > cases.json", "foretoken validate claims --json > claims.json", "foretoken report RUN --validated cases.json --validated claims.json"],
   casesSum: (good, n, mean) => `${good} of ${n} published cases are within their limit; mean absolute error ${mean}.`,
   casesHead: ["Case", "Quantity", "Published", "Predicted", "Off by", "Limit", "Outcome"], casesCaption: "Published deployments beside predictions (foretoken validate cases)",
-  claimsSum: (n, parts) => `${n} claims of two articles on local deployments: ${parts}.`,
+  claimsSum: (n, parts) => `${n} ${n === "1" ? "claim" : "claims"} of two articles on local deployments: ${parts}.`,
   claimsHead: ["Claim", "What it says", "Claimed", "Predicted", "Verdict"], claimsCaption: "Claims, computed and judged (foretoken validate claims)",
   outcomes: { holds: "holds", off: "off by a factor", contradicts: "contradicts itself", impossible: "impossible", not: "not testable here" },
   offBy: (x) => `off by ${x}`, points: "points", refused: "refused",
