@@ -142,6 +142,12 @@ function stacked(id, title, xName, rows, parts, format, flat = true) {
   });
 }
 
+// Names that leave a bar no room in a narrow chart.
+function shortened(value) {
+  const label = this.getLabelForValue(value);
+  return this.chart.width < 420 && label.length > 17 ? `${label.slice(0, 16)}…` : label;
+}
+
 function bars(id, title, xName, labels, values, column, format) {
   return figure({
     id, title,
@@ -150,7 +156,7 @@ function bars(id, title, xName, labels, values, column, format) {
       type: "bar",
       data: { labels, datasets: [{ data: values, backgroundColor: palette(0), maxBarThickness: 44 }] },
       options: options({
-        x: axis(xName, { beginAtZero: true }), y: axis("", { title: { display: false }, grid: { display: false }, ticks: labels.length > 6 ? { autoSkip: false, font: { size: 9 } } : {} }), legend: false,
+        x: axis(xName, { beginAtZero: true }), y: axis("", { title: { display: false }, grid: { display: false }, ticks: { callback: shortened, ...(labels.length > 6 ? { autoSkip: false, font: { size: 9 } } : {}) } }), legend: false,
         tooltip: { label: (c) => format(c.parsed.x) }, more: { indexAxis: "y", interaction: { mode: "nearest", axis: "y", intersect: false } },
       }),
     }),

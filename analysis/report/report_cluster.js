@@ -150,9 +150,6 @@ function popularityOf(pool, id) {
   });
 }
 
-// A sentence behind the name of its pool, or at the start of a title.
-const opening = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
 // What step times assumed of the load of experts, pool by pool.
 function expertLoads() {
   const words = t();
