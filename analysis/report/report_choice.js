@@ -91,7 +91,7 @@ function planExtras() {
   if (!plan) return [];
   const list = [paragraph(words.planNote(whole(plan.candidates), whole(plan.simulated)), "quiet")];
   const code = DATA.currency.toLowerCase();
-  const ways = (plan.ways_to_pay || []).map((w) => [w.way, amount(w.per_hour[code] * HOURS_A_MONTH), w.break_even_months === null ? "–" : number(w.break_even_months)]);
+  const ways = (plan.ways_to_pay || []).map((w) => [words.way(w.way), amount(w.per_hour[code] * HOURS_A_MONTH), w.break_even_months === null ? "–" : number(w.break_even_months)]);
   if (plan.all_by_api) ways.push([words.allByApi(plan.all_by_api.meets_slo), amount(plan.all_by_api.per_hour[code] * HOURS_A_MONTH), "–"]);
   if (ways.length) list.push(table(words.waysHead(DATA.currency), ways, { caption: words.waysCaption, numeric: [1, 2] }));
   if (plan.breaks_at) list.push(paragraph(words.breaksAt(number(plan.breaks_at.load_factor), plan.breaks_at.first_to_break)));
