@@ -41,6 +41,7 @@ std::vector<NetworkLink> network_links(const ServingResult& result) {
     row.from = topology.node(link.from).name;
     row.to = topology.node(link.to).name;
     row.bytes_per_s = link.payload_bytes_per_s();
+    row.index = links.size();
     for (const float bytes : use.bytes) {
       row.bytes += bytes;
       row.peak_use = std::max(row.peak_use, bytes / (row.bytes_per_s * network.bin_s));

@@ -17,6 +17,7 @@ struct NetworkLink {
   double bytes = 0.0;
   double mean_use = 0.0, peak_use = 0.0;  // share of the rate, over the run and in the fullest bin
   double waiting_s = 0.0;                 // move-seconds lost on it
+  std::size_t index = 0;                  // into NetworkResult::links
 };
 // Those with most waiting first, then the fullest.
 std::vector<NetworkLink> network_links(const models::serving::ServingResult& result);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "analysis/report_cluster.hpp"
 #include "analysis/run_documents.hpp"
 #include "analysis/summary.hpp"
 #include "analysis/terminal.hpp"
@@ -187,6 +188,8 @@ Json report_data(const Scenario& scenario, const ServingResult& result, const Me
   j["step_tokens"] = rounded(mean_step_tokens(result.steps));
   j["anatomy"] = anatomy_json(result, m);
   j["worst"] = worst_json(result);
+  if (result.network) j["network"] = link_heat_json(result);
+  j["experts"] = expert_loads_json(scenario, result);
   Json config = Json::array();
   for (const auto& v : scenario.resolved) config.push_back({v.path, v.value, v.origin});
   j["config"] = std::move(config);

@@ -136,7 +136,6 @@ void write_tables(const std::filesystem::path& file, const TrafficScenario& scen
 }
 
 std::string traffic_manifest(const TrafficScenario& scenario, const RunInfo& info) {
-  const Scenario shell = shell_of(scenario);
   Json inputs = Json::object();
   for (const auto& [file, hash] : scenario.input_hashes) inputs[file] = hash;
   Json j;
@@ -144,7 +143,7 @@ std::string traffic_manifest(const TrafficScenario& scenario, const RunInfo& inf
   j["kind"] = "traffic";
   j["name"] = scenario.name;
   j["scenario"] = scenario.file.string();
-  j["scenario_hash"] = fmt::format("fnv1a64:{:016x}", scenario_hash(shell));
+  j["scenario_hash"] = fmt::format("fnv1a64:{:016x}", traffic_hash(scenario));
   j["inputs"] = std::move(inputs);
   j["foretoken_version"] = info.version;
   j["build"] = build_description();
@@ -265,6 +264,10 @@ std::string traffic_text(const TrafficScenario& scenario, const TrafficResult& r
         wait.who == wait.whom ? "its own other transfers" : result.streams[wait.whom].name,
         wait.seconds * 1e3, link_name(scenario, wait.worst));
   return out;
+}
+
+std::uint64_t traffic_hash(const TrafficScenario& scenario) {
+  return scenario_hash(shell_of(scenario));
 }
 
 std::filesystem::path default_traffic_directory(const TrafficScenario& scenario) {

@@ -1,6 +1,7 @@
 #pragma once
 // The answer of a scenario of fabric traffic: summary, tables, report; see results_store.hpp for
 // the directory itself.
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -37,10 +38,11 @@ std::vector<StreamWait> stream_waits(const TrafficResult& result);
 std::string traffic_json(const TrafficScenario& scenario, const TrafficResult& result,
                          const RunInfo& info);
 std::string traffic_text(const TrafficScenario& scenario, const TrafficResult& result);
-// One page without scripts, English and Chinese beside each other, with the heat map of the links.
+// One page in English and Chinese, with the heat map of the links.
 std::string traffic_html(const TrafficScenario& scenario, const TrafficResult& result,
                          const RunInfo& info);
 
+std::uint64_t traffic_hash(const TrafficScenario& scenario);
 // summary.json, run.h5, report.html, config.resolved.yaml, manifest.json.
 std::filesystem::path default_traffic_directory(const TrafficScenario& scenario);
 void write_traffic_run(const std::filesystem::path& directory, const TrafficScenario& scenario,

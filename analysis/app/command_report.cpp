@@ -41,13 +41,19 @@ CommandPage page() {
       "  foretoken report runs/mine --load --out mine.html\n"
       "  foretoken report runs/h200 runs/b200 --out choice.html\n"
       "  foretoken plan plan.yaml --json > plan.json; foretoken report runs/best --plan "
-      "plan.json\n";
+      "plan.json\n"
+      "  foretoken validate cases --json > cases.json; foretoken report runs/mine --validated "
+      "cases.json\n";
   page.min_arguments = 1;
   page.max_arguments = 12;
   page.options = {
       {"out,o", "FILE", "file to write", "report.html"},
       {"load", "", "simulate the first run's deployment at other loads: latency curves and knee"},
       {"plan", "FILE", "what 'foretoken plan --json' printed: the deployments it looked at"},
+      {"validated", "FILE",
+       "what 'foretoken validate claims --json' or 'validate cases --json' printed; may be "
+       "repeated",
+       "", true},
       {"lang", "CODE", "language it opens in, en or zh (default: the reader's)"},
       {"threads", "N", "simulations at a time; the result does not depend on it (default: all)"},
   };
@@ -112,6 +118,31 @@ Json plan_json(const fs::path& file) {
   if (plan["rejected"].size() > kShown)
     plan["rejected"].erase(plan["rejected"].begin() + kShown, plan["rejected"].end());
   return plan;
+}
+
+// Claims and published cases that were checked, each with how it came out; without the parts.
+void add_validated(Json& data, const fs::path& file) {
+  std::ifstream stream(file);
+  if (!stream) throw InputError("cannot read " + file.string());
+  const Json found = Json::parse(stream, nullptr, false);
+  const auto take = [&](const char* kind, const std::vector<const char*>& keys) {
+    if (!found.is_object() || !found.contains(kind) || !found[kind].is_array()) return false;
+    Json& list = data["validated"][kind] = Json::array();
+    for (const Json& item : found[kind]) {
+      Json& row = list.emplace_back(Json::object());
+      for (const char* key : keys)
+        if (item.contains(key)) row[key] = item[key];
+      if (row.size() < keys.size()) return false;
+    }
+    return true;
+  };
+  const bool taken =
+      take("claims", {"id", "claim", "claim_zh", "claimed", "predicted", "verdict"}) ||
+      take("cases", {"id", "quantity", "measured", "predicted", "ape", "limit", "unit", "holds"});
+  if (!taken)
+    throw InputError(file.string() +
+                     ": is not what 'foretoken validate claims --json' or 'foretoken validate "
+                     "cases --json' prints");
 }
 
 Json step_json(const StepEstimate& step) {
@@ -211,6 +242,7 @@ int report_command(const Invocation& invocation) {
   for (const std::string& folder : line->arguments) runs.push_back(open_serving(folder));
   Json data = data_of(runs.front());
   if (line->has("plan")) data["plan"] = plan_json(line->text("plan"));
+  for (const std::string& file : line->list("validated")) add_validated(data, file);
   if (runs.size() > 1) {
     data["runs"] = Json::array();
     data["comparisons"] = Json::array();

@@ -30,7 +30,8 @@ endfunction()
 # One script out of several, in the order in which they use each other.
 set(script ${OUTPUT}.js)
 file(WRITE ${script} "")
-foreach(part report_text report_text_choice report_base report_charts report_cost report_choice report)
+foreach(part report_text report_text_choice report_text_cluster report_base report_charts report_cost report_choice
+    report_cluster report)
   file(READ ${FOLDER}/${part}.js text)
   file(APPEND ${script} "${text}")
 endforeach()

@@ -89,7 +89,7 @@ function cluster() {
   const s = DATA.series;
   const calm = S.mean_waiting < 0.05 && S.peak_waiting < 1;
   return [charts(
-    overTime("queue", calm ? words.queueTitleCalm(number(S.mean_running)) : words.queueTitle(number(S.mean_running), number(S.mean_waiting), number(S.peak_waiting)),
+    overTime("queue", calm ? words.queueTitleCalm(number(S.mean_running)) : words.queueTitle(number(S.mean_running), number(S.mean_waiting, 2), number(S.peak_waiting)),
       words.requests, [{ label: words.running, values: s.running, column: "running" }, { label: words.waiting, values: s.waiting, column: "waiting" }]),
     overTime("kv", words.kvTitle(percent(S.kv.mean_used_fraction), percent(S.kv.peak_used_fraction)), words.kvAxis,
       [{ label: words.kv, values: s.kv_used_fraction.map((v) => v * 100), column: "kv_used_percent" }]),
@@ -98,7 +98,8 @@ function cluster() {
     overTime("output", words.outTitle(number(S.output_throughput), number(maxOf(s.output_tokens_per_s))), words.out,
       [{ label: words.out, values: s.output_tokens_per_s, column: "output_tokens_per_s" }]),
     overTime("watts", words.wattsTitle(number(S.energy.mean_gpu_watts), number(S.energy.peak_gpu_watts)), words.watts,
-      [{ label: words.watts, values: s.gpu_watts, column: "gpu_watts" }]))];
+      [{ label: words.watts, values: s.gpu_watts, column: "gpu_watts" }])),
+    ...sharedFabric(), ...expertLoads()];
 }
 
 function timeAccount() {
@@ -134,10 +135,10 @@ function energy() {
 
 function figureRows() {
   const words = t();
-  const unit = (f) => (f.unit === "ms" ? time : f.unit.startsWith("share") ? percent : (v) => number(v));
+  const unit = (f) => (f.unit === "ms" ? time : f.unit.startsWith("share") ? percent : f.unit === "W" ? watts : f.unit.startsWith("J") ? (v) => `${number(v)}${NB}J` : (v) => number(v));
   return Object.entries(S.figures).map(([key, f]) => [words.figures[key] || key, unit(f)(f.value),
     f.low === null ? "–" : `${unit(f)(f.low)} – ${unit(f)(f.high)}`, { text: words.prov[f.provenance], badge: true },
-    f.relative_error === null ? words.unknown : `±${errorText(f.relative_error)}`, { text: words.basis[f.basis] || f.basis, kind: "break" }]);
+    f.relative_error === null ? words.unknown : `±${errorText(f.relative_error)}`, { text: words.basis[f.basis] || f.basis, kind: "wide" }]);
 }
 
 function configTable() {
@@ -151,23 +152,29 @@ function configTable() {
   return [el("p", { class: "filter" }, input), box];
 }
 
+function conservation() {
+  const words = t();
+  const { passed, errors } = S.conservation;
+  const text = passed ? `✓ ${DATA.kind ? words.conservationBytes : words.conservation.good}` : `✗ ${words.conservation.bad} ${errors.join("; ")}`;
+  return el("p", {}, el("span", { class: `mark ${passed ? "good" : "bad"}`, text }));
+}
+
 function trust() {
   const words = t();
   const sources = [...S.sources].sort((a, b) => b.share_of_step_time - a.share_of_step_time)
-    .map((s) => [{ text: s.name, kind: "break" }, percent(s.share_of_step_time), { text: words.prov[s.provenance], badge: true }, `±${errorText(s.relative_error)}`]);
+    .map((s) => [{ text: words.sources(s.name), kind: "break" }, percent(s.share_of_step_time), { text: words.prov[s.provenance], badge: true }, `±${errorText(s.relative_error)}`]);
   const list = [paragraph(words.trustIntro), table(words.figHead, figureRows(), { numeric: [1, 2] }), paragraph(words.provNote, "quiet"),
     table(words.srcHead, sources, { caption: words.srcCaption, numeric: [1, 3] })];
   if (S.over_seeds)
     list.push(table(words.seedsHead, Object.entries(S.over_seeds.metrics).map(([key, m]) => [{ text: key, kind: "break" }, number(m.mean, 4), `${number(m.low, 4)} – ${number(m.high, 4)}`, whole(S.over_seeds.seeds)]), { caption: words.seedsCaption, numeric: [1, 2, 3] }));
-  const passed = S.conservation.passed;
-  list.push(el("p", {}, el("span", { class: `mark ${passed ? "good" : "bad"}`, text: `${passed ? "✓" : "✗"} ${passed ? words.conservation.good : `${words.conservation.bad} ${S.conservation.errors.join("; ")}`}` })));
+  list.push(...checked(), conservation());
   if (S.warnings.length) list.push(el("h3", { text: words.warnings }), ...S.warnings.map((w) => el("pre", { text: w })));
   return [...list, ...configTable()];
 }
 
 function reproduce() {
   const words = t();
-  const rows = Object.entries(words.reproRows).map(([key, label]) => [label, { text: String(DATA.meta[key]), kind: "break" }]);
+  const rows = Object.entries(words.reproRows).filter(([key]) => DATA.meta[key] !== undefined).map(([key, label]) => [label, { text: String(DATA.meta[key]), kind: "break" }]);
   for (const [file, hash] of Object.entries(DATA.meta.inputs)) rows.push([{ text: file, kind: "break" }, { text: hash, kind: "break" }]);
   return [paragraph(words.repro), el("pre", {}, el("code", { text: DATA.meta.command + (DATA.report_command ? `\n${DATA.report_command}` : "") })), table(words.reproHead, rows)];
 }
@@ -181,8 +188,9 @@ function published() {
 }
 
 // What is not in every report is left out where it is not.
-const OPTIONAL = { choice: () => DATA.runs || DATA.plan, published: () => S.published, load: () => DATA.load, efficiency: () => DATA.efficiency };
-const SECTIONS = { verdict, choice, published, slo, load, latency, cluster, time: timeAccount, efficiency, memory, cost, energy, trust, reproduce };
+const OPTIONAL = { choice: () => DATA.runs || DATA.plan, published: () => S.published, load: () => DATA.load, efficiency: () => DATA.efficiency,
+  links: () => DATA.network, waits: () => S.waits.length };
+const SECTIONS = DATA.kind === "traffic" ? TRAFFIC_SECTIONS : { verdict, choice, published, slo, load, latency, cluster, time: timeAccount, efficiency, memory, cost, energy, trust, reproduce };
 
 function render() {
   const words = t();
@@ -194,7 +202,7 @@ function render() {
   switcher.textContent = words.other;
   switcher.lang = words.otherCode;
   document.getElementById("name").textContent = S.name;
-  document.getElementById("deployment").textContent = DATA.deployment;
+  document.getElementById("deployment").textContent = DATA.deployment || "";
   document.getElementById("footer").textContent = words.footer(S.foretoken_version);
   const links = [], sections = [];
   for (const [id, build] of Object.entries(SECTIONS)) {

@@ -23,7 +23,7 @@ function percent(share) {
   if (share === null || !Number.isFinite(share)) return "–";
   const p = share * 100;
   if (p > 99.95 && p < 100) return `99.9${NB}%`;
-  const text = p.toFixed(Math.abs(p) < 10 || (p > 90 && p <= 100) ? 1 : 0);
+  const text = p.toFixed(Math.abs(p) < 9.95 || (p > 90 && p <= 100) ? 1 : 0);
   return `${text === "0.0" ? "0" : text === "100.0" ? "100" : text}${NB}%`;
 }
 // Errors need no tenths above ten per cent.
@@ -37,6 +37,8 @@ function amount(value) {
 const money = (cny, usd, first = DATA.currency) =>
   first === "CNY" ? `CNY${NB}${amount(cny)} (USD ${amount(usd)})` : `USD${NB}${amount(usd)} (CNY ${amount(cny)})`;
 const watts = (value) => (value >= 1e3 ? `${number(value / 1e3)}${NB}kW` : `${number(value)}${NB}W`);
+// What may begin with the name of an option or a pool, at the start of a title.
+const opening = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const meanOf = (list) => (list.length ? list.reduce((a, b) => a + b, 0) / list.length : NaN);
 const maxOf = (list) => list.reduce((a, b) => Math.max(a, b), -Infinity);
 

@@ -54,13 +54,19 @@ const line = (label, points, i, more = {}) => ({
   borderDash: DASHES[i % DASHES.length], pointRadius: 0, pointHitRadius: 8, tension: 0, ...more,
 });
 
-// Ticks of a logarithmic axis: 1, 2, 5 of every decade; every digit where there is but one.
-function logTicks(points) {
-  const wide = points.length > 0 && points[points.length - 1].x / points[0].x > 12;
-  return (value) => {
-    const lead = Number(value.toExponential().split("e")[0]);
-    return (wide ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 7, 8, 9]).includes(lead) ? number(value, 1) : "";
-  };
+// An axis for values over several decades with 1, 2, 5 of each as ticks; linear where they differ
+// by less than a factor of three.
+function spreadAxis(name, values) {
+  const low = Math.min(...values), high = maxOf(values);
+  if (!(low > 0) || !Number.isFinite(high)) return axis(name, { type: "linear" });
+  if (high / low < 3) {
+    const margin = Math.max(0.08 * (high - low), 0.02 * high);
+    return axis(name, { type: "linear", min: low - margin, max: high + margin, ticks: { callback: (v) => tick(v) } });
+  }
+  const min = low / 1.1, max = high * 1.1;
+  const ticks = (leads) => Array.from({ length: 31 }, (_, i) => 10 ** (i - 15)).flatMap((decade) => leads.map((lead) => lead * decade)).filter((v) => v >= min && v <= max);
+  const chosen = [[1, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]].map(ticks).find((list) => list.length <= 8) || [];
+  return axis(name, { type: "logarithmic", min, max, afterBuildTicks: (scale) => { scale.ticks = chosen.map((value) => ({ value })); }, ticks: { autoSkip: false, callback: (v) => tick(v) } });
 }
 
 function cdf(id, title, name, unit) {
@@ -68,7 +74,6 @@ function cdf(id, title, name, unit) {
   const scale = unit === "s" ? 1e-3 : 1;
   const points = () => curve.ms.map((x, i) => ({ x: x * scale, y: curve.share[i] * 100 }));
   const limits = S.slo.terms.filter((term) => term.metric === id);
-  const positive = points().every((p) => p.x > 0);
   return figure({
     id, title,
     csv: () => [[`${id}_ms`, "share_of_requests"], ...curve.ms.map((x, i) => [x, curve.share[i]])],
@@ -77,7 +82,7 @@ function cdf(id, title, name, unit) {
       data: { datasets: [line(name, points(), 0, { borderDash: [] }),
         ...limits.map((term) => line(term.term, [{ x: term.limit_ms * scale, y: 0 }, { x: term.limit_ms * scale, y: 100 }], 1, { borderColor: cssColour("--bad") }))] },
       options: options({
-        x: axis(`${name} (${unit})`, positive ? { type: "logarithmic", ticks: { callback: logTicks(points()) } } : { type: "linear" }),
+        x: spreadAxis(`${name} (${unit})`, [...points().map((p) => p.x), ...limits.map((term) => term.limit_ms * scale)]),
         y: axis(t().shareAxis, { min: 0, max: 100 }), legend: limits.length > 0,
         tooltip: { title: () => "", label: (c) => `${c.parsed.y.toFixed(2)}${NB}% ≤ ${time(c.parsed.x / scale)}` },
       }),
@@ -86,8 +91,7 @@ function cdf(id, title, name, unit) {
 }
 
 // Time in the unit that suits the length of the run.
-function clock() {
-  const end = DATA.series.time_s.length * DATA.series.bin_s;
+function clock(end = DATA.series.time_s.length * DATA.series.bin_s) {
   if (end > 3 * 86400) return { scale: 1 / 3600, name: t().hours };
   return end > 600 ? { scale: 1 / 60, name: t().minutes } : { scale: 1, name: t().secondsAxis };
 }
@@ -111,6 +115,8 @@ function overTime(id, title, yName, series, yMore = {}) {
   });
 }
 
+const tick = (v) => Number(v.toPrecision(3)).toLocaleString("en-US", { maximumFractionDigits: 6 });
+
 // One horizontal bar a row, parts stacked. parts: [{label, values: [a row each]}].
 function stacked(id, title, xName, rows, parts, format, flat = true) {
   return figure({
@@ -119,7 +125,7 @@ function stacked(id, title, xName, rows, parts, format, flat = true) {
     config: () => {
       const total = rows.map((_, i) => parts.reduce((sum, p) => sum + p.values[i], 0));
       const set = options({
-        x: axis(xName, { stacked: true, beginAtZero: true, max: maxOf(total) > 0 ? maxOf(total) : 1, ticks: { callback: (v) => number(v, 2) } }),
+        x: axis(xName, { stacked: true, beginAtZero: true, max: maxOf(total) > 0 ? maxOf(total) : 1, ticks: { callback: (v) => tick(v) } }),
         y: axis("", { stacked: true, title: { display: false }, grid: { display: false } }),
         tooltip: { label: (c) => `${c.dataset.label}: ${format(c.parsed.x)}` },
         more: { indexAxis: "y", interaction: { mode: "nearest", axis: "xy", intersect: true } },
@@ -136,6 +142,12 @@ function stacked(id, title, xName, rows, parts, format, flat = true) {
   });
 }
 
+// Names that leave a bar no room in a narrow chart.
+function shortened(value) {
+  const label = this.getLabelForValue(value);
+  return this.chart.width < 420 && label.length > 17 ? `${label.slice(0, 16)}…` : label;
+}
+
 function bars(id, title, xName, labels, values, column, format) {
   return figure({
     id, title,
@@ -144,9 +156,23 @@ function bars(id, title, xName, labels, values, column, format) {
       type: "bar",
       data: { labels, datasets: [{ data: values, backgroundColor: palette(0), maxBarThickness: 44 }] },
       options: options({
-        x: axis(xName, { beginAtZero: true }), y: axis("", { title: { display: false }, grid: { display: false }, ticks: labels.length > 6 ? { autoSkip: false, font: { size: 9 } } : {} }), legend: false,
+        x: axis(xName, { beginAtZero: true }), y: axis("", { title: { display: false }, grid: { display: false }, ticks: { callback: shortened, ...(labels.length > 6 ? { autoSkip: false, font: { size: 9 } } : {}) } }), legend: false,
         tooltip: { label: (c) => format(c.parsed.x) }, more: { indexAxis: "y", interaction: { mode: "nearest", axis: "y", intersect: false } },
       }),
+    }),
+  });
+}
+
+// Whole numbers, one column a label.
+function columns(id, title, xName, yName, labels, values, names) {
+  return figure({
+    id, title, flat: true,
+    csv: () => [names, ...labels.map((label, i) => [label, values[i]])],
+    config: () => ({
+      type: "bar",
+      data: { labels, datasets: [{ label: yName, data: values, backgroundColor: palette(0), maxBarThickness: 44 }] },
+      options: options({ x: axis(xName, { grid: { display: false } }), y: axis(yName, { beginAtZero: true, ticks: { precision: 0 } }), legend: false,
+        tooltip: { label: (c) => `${yName}: ${whole(c.parsed.y)}` } }),
     }),
   });
 }

@@ -42,7 +42,7 @@ function paretoChart(list) {
   const dots = (label, some, i, style) => ({ type: "scatter", label, data: some.map(point), backgroundColor: palette(i), borderColor: palette(i), pointStyle: style, pointRadius: 5, pointHitRadius: 12 });
   const top = Math.max(...list.map((o) => o.gpu)) * 1.1;
   return figure({
-    id: "pareto", title: words.paretoTitle(best.name, number(best.gpu), number(best.user), front.length, list.length),
+    id: "pareto", title: opening(words.paretoTitle(best.name, number(best.gpu), number(best.user), front.length, list.length)),
     csv: () => [["option", "deployment", "tokens_per_s_per_user_p50", "output_tokens_per_s_per_gpu", "on_frontier"],
       ...list.map((o) => [o.name, o.detail, o.user, o.gpu, front.includes(o)])],
     config: () => ({
@@ -52,7 +52,7 @@ function paretoChart(list) {
         ...[["run", words.runs, 0, "rect"], ["plan", words.ofPlan, 1, "circle"]].filter(([kind]) => list.some((o) => o.kind === kind && !o.chosen))
           .map(([kind, label, i, style]) => dots(label, list.filter((o) => o.kind === kind && !o.chosen), i, style)),
         { ...dots(words.chosen, list.filter((o) => o.chosen), 2, "star"), pointRadius: 9, borderWidth: 2.5 },
-        ...(Number.isFinite(limit) ? [line(words.limitLine(time(limit)), [{ x: 1000 / limit, y: 0 }, { x: 1000 / limit, y: top }], 1, { borderColor: cssColour("--bad") })] : []),
+        ...(Number.isFinite(limit) ? [line(words.limitLine(time(limit)), [{ x: 1000 / limit, y: 0 }, { x: 1000 / limit, y: top }], 1, { type: "line", borderColor: cssColour("--bad") })] : []),
       ] },
       options: options({
         x: axis(words.perUser, { type: "linear", beginAtZero: true }), y: axis(words.perGpu, { beginAtZero: true }),
@@ -91,13 +91,16 @@ function planExtras() {
   if (!plan) return [];
   const list = [paragraph(words.planNote(whole(plan.candidates), whole(plan.simulated)), "quiet")];
   const code = DATA.currency.toLowerCase();
-  const ways = (plan.ways_to_pay || []).map((w) => [w.way, amount(w.per_hour[code] * HOURS_A_MONTH), w.break_even_months === null ? "–" : number(w.break_even_months)]);
+  const ways = (plan.ways_to_pay || []).map((w) => [words.way(w.way), amount(w.per_hour[code] * HOURS_A_MONTH), w.break_even_months === null ? "–" : number(w.break_even_months)]);
   if (plan.all_by_api) ways.push([words.allByApi(plan.all_by_api.meets_slo), amount(plan.all_by_api.per_hour[code] * HOURS_A_MONTH), "–"]);
   if (ways.length) list.push(table(words.waysHead(DATA.currency), ways, { caption: words.waysCaption, numeric: [1, 2] }));
   if (plan.breaks_at) list.push(paragraph(words.breaksAt(number(plan.breaks_at.load_factor), plan.breaks_at.first_to_break)));
   if (plan.nodes_by_hour)
-    list.push(charts(bars("hours", words.hoursTitle, words.nodesAxis, plan.nodes_by_hour.map((h) => `${String(h.hour).padStart(2, "0")}:00`), plan.nodes_by_hour.map((h) => h.nodes), "nodes", (v) => whole(v))));
-  list.push(table(words.lostHead, plan.rejected.map((r) => [{ text: r.deployment, kind: "break" }, { text: r.why, kind: "break" }]), { caption: words.lostCaption, tall: true }));
+    list.push(charts(columns("hours", words.hoursTitle(whole(Math.min(...plan.nodes_by_hour.map((h) => h.nodes))), whole(maxOf(plan.nodes_by_hour.map((h) => h.nodes)))), words.hourAxis, words.nodesAxis,
+      plan.nodes_by_hour.map((h) => String(h.hour)), plan.nodes_by_hour.map((h) => h.nodes), ["hour", "nodes"])));
+  if (plan.rejected.length)
+    list.push(table(words.lostHead, plan.rejected.map((r) => [{ text: r.deployment, kind: "break" }, { text: r.why, kind: "break" }]), { caption: words.lostCaption, tall: true }));
+  else list.push(paragraph(words.lostNone, "quiet"));
   return list;
 }
 
@@ -105,7 +108,7 @@ function choice() {
   const words = t();
   const list = deployments();
   const right = { numeric: [2, 3, 4, 5, 6] };
-  const rows = list.map((o) => [o.chosen ? { text: `★ ${o.name}`, mark: "good" } : { text: o.name, kind: "name" }, { text: o.detail, kind: "break" }, whole(o.gpus), amount(o.month), time(o.ttft), time(o.tpot),
+  const rows = list.map((o) => [o.chosen ? { text: `★ ${o.name}`, mark: "good" } : { text: o.name, kind: "name" }, { text: o.detail, kind: "wide" }, whole(o.gpus), amount(o.month), time(o.ttft), time(o.tpot),
     o.headroom === undefined ? (o.met === null ? "–" : o.met ? words.met : words.missed) : percent(o.headroom)]);
   return [charts(paretoChart(list), costBars(list)), table(words.optionsHead(DATA.currency), rows, right), ...planExtras(), ...comparisonTables()];
 }
@@ -127,7 +130,7 @@ function loadChart(id, metric, name, title) {
       data: { datasets: [...series.map((s, i) => line(s.label, curve.filter((p) => p[s.key] !== null).map((p) => ({ x: p.load, y: p[s.key] * unit.scale })), i, { pointRadius: 3 })),
         ...limits.map((term) => line(term.term, ends.map((x) => ({ x, y: term.limit_ms * unit.scale })), 1, { borderColor: cssColour("--bad") }))] },
       options: options({
-        x: axis(loadName(), { type: "linear", beginAtZero: true }), y: axis(`${name} (${unit.name})`, metric === "ttft" ? { type: "logarithmic" } : { beginAtZero: true }),
+        x: axis(loadName(), { type: "linear", beginAtZero: true }), y: axis(`${name} (${unit.name})`, metric === "ttft" ? { type: "logarithmic", ticks: { callback: (v) => (Number.isInteger(Math.log10(v)) ? tick(v) : "") } } : { beginAtZero: true }),
         tooltip: { title: (c) => `${number(c[0].parsed.x)} ${loadName()}`, label: (c) => `${c.dataset.label}: ${time(c.parsed.y / unit.scale)}` },
       }),
     }),
@@ -158,7 +161,7 @@ function load() {
   list.push(paragraph(words.capacityError(number(l.within_stated_error[0]), number(l.within_stated_error[1]), errorText(l.relative_error_of_latencies)), "quiet"));
   if (l.interval_95[0] !== null) list.push(paragraph(words.capacitySeeds(number(l.interval_95[0]), number(l.interval_95[1]), l.by_seed.length), "quiet"));
   const knee = l.knee === null ? words.noKnee : words.kneeAt(number(l.knee), loadName());
-  list.push(charts(loadChart("load-ttft", "ttft", "TTFT", knee), loadChart("load-tpot", "tpot", "TPOT", words.tpotOverLoad(number(l.capacity), loadName())), goodputChart()));
+  list.push(charts(loadChart("load-ttft", "ttft", "TTFT", knee), loadChart("load-tpot", "tpot", "TPOT", words.tpotOverLoad(number(l.capacity), loadName()))), charts(goodputChart()));
   return list;
 }
 

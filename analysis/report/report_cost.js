@@ -79,8 +79,8 @@ function priceTable() {
   const c = S.cost;
   const right = (content) => ({ text: content || "", kind: "number" });
   const prices = Object.entries(c.prices).filter(([, p]) => p)
-    .map(([key, p]) => [words.prices[key], `${p.currency}${NB}${amount(p.amount)}`, { text: p.source, kind: "break" }, right(p.date)]);
-  prices.push([words.prices.exchange, number(c.exchange.cny_per_usd), { text: c.exchange.source, kind: "break" }, right(c.exchange.date)]);
+    .map(([key, p]) => [words.prices[key], `${p.currency}${NB}${amount(p.amount)}`, { text: p.source, kind: "wide" }, right(p.date)]);
+  prices.push([words.prices.exchange, number(c.exchange.cny_per_usd), { text: c.exchange.source, kind: "wide" }, right(c.exchange.date)]);
   return table(words.priceHead, prices, { numeric: [1, 3] });
 }
 
@@ -114,5 +114,5 @@ function cost() {
   });
   start();
   show(false);
-  return [chart, figures, el("div", { class: "filter" }, note, form, reset), paragraph(S.cost.formula, "quiet"), priceTable()];
+  return [chart, figures, el("div", { class: "filter" }, note, form, reset), paragraph(t().formula(S.cost.formula), "quiet"), priceTable()];
 }

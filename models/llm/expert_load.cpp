@@ -133,4 +133,15 @@ ExpertLoad expert_load(const MoeOp& op) {
   return out;
 }
 
+std::vector<double> expert_popularity(const MoeOp& op) {
+  const double pairs = static_cast<double>(op.tokens) * op.top_k;
+  if (pairs <= 0 || op.experts <= 0) return {};
+  if (op.skew <= 0) return {1.0};
+  const Popularity experts = popularity(op, pairs);
+  std::vector<double> over_mean;
+  for (std::size_t i = 0; i < experts.groups; ++i)
+    over_mean.push_back(experts.load[i] * op.experts / pairs);
+  return over_mean;
+}
+
 }  // namespace foretoken::models::llm

@@ -1,4 +1,6 @@
 #pragma once
+#include <vector>
+
 #include "models/llm/operators.hpp"
 
 namespace foretoken::models::llm {
@@ -20,5 +22,8 @@ struct ExpertLoad {
 // top_k different experts: no expert gets more than `tokens`. With `rebalanced` placement
 // (DeepSeek's EPLB) the ranks' loads are equal as far as whole experts and their copies allow.
 ExpertLoad expert_load(const MoeOp& op);
+
+// That popularity: pairs of one expert over the mean of all, falling; groups of equal size.
+std::vector<double> expert_popularity(const MoeOp& op);
 
 }  // namespace foretoken::models::llm

@@ -83,7 +83,6 @@ class StepTables {
   [[nodiscard]] RawCell fill_head(std::size_t index) const;
   [[nodiscard]] RawCell fill_decode(std::size_t index) const;
   [[nodiscard]] RawCell fill_prefill(std::size_t index) const;
-  [[nodiscard]] double imbalance(std::int64_t group, bool rebalanced) const;
   [[nodiscard]] RawCell fill_experts(std::size_t index, Exchange exchange) const;
   [[nodiscard]] RawCell fill_exchange(std::size_t index, Exchange exchange) const;
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/llm/expert_load.hpp"
+#include "models/serving/expert_balance.hpp"
 #include "models/serving/step_model.hpp"
 
 namespace foretoken::models::serving {
@@ -74,16 +74,6 @@ std::vector<llm::Operator> StepTables::layer_operators(std::int64_t tokens, std:
   return operators;
 }
 
-// Of the busiest rank over the mean of all: the exchange waits for the rank that gets the most.
-double StepTables::imbalance(std::int64_t group, bool rebalanced) const {
-  for (const auto& op : expert_operators(group, Exchange::normal, rebalanced)) {
-    const auto& moe = std::get<MoeOp>(op.shape);
-    const double mean = static_cast<double>(moe.tokens) * moe.top_k / moe.expert;
-    return mean > 0 ? std::max(1.0, llm::expert_load(moe).routed_tokens / mean) : 1.0;
-  }
-  return 1.0;
-}
-
 RawCell StepTables::fill_experts(std::size_t index, Exchange exchange) const {
   const auto group = std::llround(TokenAxis::node(index));
   const ExpertParallelSpec& spec = deployment_.expert_parallel;
@@ -97,12 +87,10 @@ RawCell StepTables::fill_experts(std::size_t index, Exchange exchange) const {
 RawCell StepTables::fill_exchange(std::size_t index, Exchange exchange) const {
   const auto tokens = std::llround(TokenAxis::node(index));
   const auto group = tokens * deployment_.layout.data_attention;
-  const ExpertParallelSpec& spec = deployment_.expert_parallel;
-  const double moved = spec.rebalanced ? spec.drift : 0.0;
-  const double busiest = (1.0 - moved) * imbalance(group, spec.rebalanced) +
-                         (moved > 0 ? moved * imbalance(group, false) : 0.0);
   RawCell cell;
-  cell.add_scaled(sum(exchange_operators(tokens, exchange)), busiest);
+  // The exchange waits for the rank that gets the most.
+  cell.add_scaled(sum(exchange_operators(tokens, exchange)),
+                  expert_balance(deployment_, group).busiest);
   return cell;
 }
 

@@ -137,12 +137,22 @@ void FlowNetwork::refresh(Time now) {
   const std::span<const FlowId> changed = solver_.solve();
   if (watcher_ != nullptr)  // every account at the old rates before any new rate
     for (const FlowId id : changed) settle(id.value, at);
+  // Of merged links, the narrowest is the one that holds: the solver knows only which stands for
+  // all of them.
+  const auto holder = [this](std::uint32_t flow, LinkId stands) {
+    if (!stands.valid() || watcher_ == nullptr) return stands;
+    LinkId narrowest = stands;
+    for (const LinkId link : paths_[flow])
+      if (standing_for(link) == stands && capacity_[link.value] < capacity_[narrowest.value])
+        narrowest = link;
+    return narrowest;
+  };
   for (const FlowId id : changed) {
     Transfer& transfer = transfers_[id.value];
     if (watcher_ == nullptr) settle(id.value, at);
     tell_change(id.value, solver_.rate(id));
     transfer.rate = solver_.rate(id);
-    transfer.bottleneck = solver_.bottleneck(id);
+    transfer.bottleneck = holder(id.value, solver_.bottleneck(id));
     const double seconds = transfer.remaining / transfer.rate;
     // Rounded up: a flow never ends before its last byte has left. Beyond the clock's range the
     // flow stands still for all purposes.

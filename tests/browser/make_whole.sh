@@ -1,11 +1,18 @@
 #!/bin/sh
-# A report with every section, made as a user would: make_whole.sh FORETOKEN SCENARIO FOLDER
+# Reports made as a user would: make_whole.sh FORETOKEN SCENARIOS FOLDER
+#   FOLDER/whole    every section
+#   FOLDER/network  pools on a shared fabric    FOLDER/experts  rebalanced expert ranks
+#   FOLDER/traffic  fabric traffic alone
 set -eu
-foretoken=$1 scenario=$2 folder=$3
+foretoken=$1 scenarios=$2 folder=$3/whole
+for name in network experts traffic; do rm -rf "$3/$name"; done
+"$foretoken" run "$scenarios/network/disaggregated-one-fabric.yaml" --out "$3/network" >/dev/null
+"$foretoken" run "$scenarios/network/contention-shared-rails.yaml" --out "$3/traffic" >/dev/null
+"$foretoken" run "$scenarios/deepseek/sglang-96xh100-decode.yaml" --out "$3/experts" >/dev/null
 rm -rf "$folder"
 mkdir -p "$folder"
 cd "$folder"
-cp "$scenario" a.yaml
+cp "$scenarios/r1-distill-llama-8b-a100.yaml" a.yaml
 set -- --set "workload={arrivals: {poisson: 6/s}, input: {tokens: 600, low_fraction: 0.3}, output: {tokens: 120, low_fraction: 0.2}, duration: 40s}" \
   --set "slo=[ttft.p99 <= 1s, tpot.p99 <= 40ms]"
 "$foretoken" run a.yaml "$@" --repeats 3 --out a >/dev/null
@@ -20,4 +27,6 @@ set -- --set "workload={arrivals: {poisson: 6/s}, input: {tokens: 600, low_fract
   echo "day: [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.5, 0.5, 1, 1, 1, 1, 0.5, 0.5, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.2, 0.2]"
 } >plan.yaml
 "$foretoken" plan plan.yaml --json >plan.json
-"$foretoken" report a b --plan plan.json --load
+"$foretoken" validate cases --only profile-decode --json >cases.json
+"$foretoken" validate claims --only A1 --json >claims.json
+"$foretoken" report a b --plan plan.json --load --validated cases.json --validated claims.json

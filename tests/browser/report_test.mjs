@@ -11,11 +11,15 @@ import { pathToFileURL } from "node:url";
 const { chromium } = createRequire(join(process.env.BROWSER_MODULES, "package.json"))("playwright-core");
 const runs = process.env.BROWSER_RUNS;
 // typical: what `run` writes. whole: what `report` makes of runs, a plan and a search for the load.
+// network: pools on a shared fabric. experts: rebalanced expert ranks. traffic: a fabric alone.
+const RUN = ["verdict", "slo", "latency", "cluster", "time", "memory", "cost", "energy", "trust", "reproduce"];
 const SECTIONS = {
-  typical: ["verdict", "slo", "latency", "cluster", "time", "memory", "cost", "energy", "trust", "reproduce"],
+  typical: RUN, network: RUN, experts: RUN,
+  traffic: ["verdict", "links", "waits", "trust", "reproduce"],
   whole: ["verdict", "choice", "slo", "load", "latency", "cluster", "time", "efficiency", "memory", "cost", "energy", "trust", "reproduce"],
 };
-const CHARTS = { typical: 15, whole: 23 };
+const CHARTS = { typical: 15, network: 15, experts: 17, traffic: 1, whole: 23 };
+const HEAT_MAPS = { network: 1, traffic: 1 };  // drawn without a canvas
 const SIZES = { wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } };
 
 let browser;
@@ -66,6 +70,8 @@ for (const run of Object.keys(SECTIONS)) for (const size of Object.keys(SIZES)) 
       const text = await page.locator("body").innerText();
       assert.doesNotMatch(text, /undefined|NaN|\[object|Infinity/);
       assert.equal(/[\u4e00-\u9fff]/.test(await page.locator("main").innerText()), language === "zh");
+      if (language === "zh")
+        for (const basis of await page.locator("#trust table").first().locator("tbody td:nth-child(6)").allInnerTexts()) assert.match(basis, /[\u4e00-\u9fff]/);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `page is ${overflow} px wider than the window`);
       assert.deepEqual(problems, []);
@@ -140,7 +146,7 @@ async function downloadOf(page, selector) {
 for (const run of Object.keys(SECTIONS)) test(`each chart hands out its data as CSV, ${run}`, async () => {
   const { page, problems, close } = await open(run);
   const ids = await page.locator("[data-csv]").evaluateAll((list) => list.map((b) => b.dataset.csv));
-  assert.equal(new Set(ids).size, CHARTS[run]);
+  assert.equal(new Set(ids).size, CHARTS[run] + (HEAT_MAPS[run] || 0));
   for (const id of ids) {
     const download = await downloadOf(page, `[data-csv="${id}"]`);
     assert.equal(download.suggestedFilename(), `${id}.csv`);
@@ -186,6 +192,71 @@ test("what if: prices in the page change the figures and come back", async () =>
   assert.deepEqual(await blankCanvases(page), []);
   assert.deepEqual(problems, []);
   await close();
+});
+
+for (const run of Object.keys(HEAT_MAPS)) for (const dark of [false, true])
+  test(`links over time: colours follow use, keys and pointer read it, ${run}, ${dark ? "dark" : "light"}`, async () => {
+    const { page, problems, close } = await open(run, { dark });
+    const { heat, drawn } = await page.evaluate(() => ({
+      heat: JSON.parse(document.getElementById("data").textContent).network,
+      drawn: [...document.querySelectorAll(".strip")].map((strip) => [...strip.querySelectorAll(".heat")].map((cell) => [Number(cell.getAttribute("x")), Number(cell.getAttribute("fill-opacity")), cell.getBoundingClientRect().width])),
+    }));
+    assert.ok(heat.links.length > 4 && heat.links.length <= 16);
+    assert.equal(drawn.length, heat.links.length);
+    heat.links.forEach((link, i) => {
+      const busy = link.use.map((use, k) => [use, k]).filter(([use]) => use > 0);
+      assert.deepEqual(drawn[i].map(([x]) => x), busy.map(([, k]) => k));
+      drawn[i].forEach(([, opacity, width], j) => {
+        assert.ok(Math.abs(opacity - Math.sqrt(busy[j][0])) < 0.006);
+        assert.ok(width > 0.5, `${width} px`);
+      });
+    });
+    assert.ok(heat.links.every((link, i) => i === 0 || heat.links[i - 1].waiting_s >= link.waiting_s));
+    const readout = () => page.locator(".readout").innerText();
+    await page.focus('.strip[data-row="0"]');
+    const first = await readout();
+    assert.ok(first.startsWith(`${heat.links[0].from} → ${heat.links[0].to}, 0`), first);
+    await page.keyboard.press("ArrowRight");
+    assert.notEqual(await readout(), first);
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("End");
+    assert.ok((await readout()).startsWith(`${heat.links[1].from} → ${heat.links[1].to}`));
+    const focused = page.locator(".strip:focus");
+    assert.equal(await focused.getAttribute("data-row"), "1");
+    assert.equal(await focused.getAttribute("aria-valuetext"), await readout());
+    assert.equal(await page.locator('.strip[tabindex="0"]').count(), 1);
+    await page.locator('.strip[data-row="2"]').hover();
+    assert.ok((await readout()).startsWith(`${heat.links[2].from} → ${heat.links[2].to}`));
+    // Nothing but the numbers carries a link's figures on paper and for those who see no colour.
+    const numbers = await page.locator(".heatmap tbody tr").first().locator("td.number").allInnerTexts();
+    assert.ok(numbers.length === 3 && numbers.every((text) => /\d/.test(text)), numbers.join());
+    assert.deepEqual(problems, []);
+    await close();
+  });
+
+test("load of expert ranks: before and after rebalancing, and what it rests on", async () => {
+  const { page, problems, close } = await open("experts");
+  const [pool] = await page.evaluate(() => JSON.parse(document.getElementById("data").textContent).experts);
+  assert.ok(pool.mean_busiest > 1 && pool.mean_busiest < pool.mean_by_chance);
+  const title = await page.locator("#figure-experts h3").innerText();
+  assert.ok(title.startsWith("Rebalanced, the busiest of 72 expert ranks") && title.includes(pool.mean_busiest.toFixed(2)) && title.includes(pool.mean_by_chance.toFixed(2)), title);
+  assert.match(await page.locator("#cluster").innerText(), /Assumed, not measured.*exponent 0.90.*32 redundant copies.*15\s%/s);
+  assert.deepEqual(problems, []);
+  await close();
+});
+
+test("trust: what was checked, by the commands or their results", async () => {
+  const plain = await open("typical");
+  assert.match(await plain.page.locator("#trust").innerText(), /foretoken validate cases --json/);
+  await plain.close();
+  for (const language of ["en", "zh"]) {
+    const { page, problems, close } = await open("whole", { language });
+    const text = await page.locator("#trust").innerText();
+    for (const words of language === "en" ? ["1 of 1 published cases", "7B at FP16 needs about 14 GB", "off by 4.1 times"] : ["1 个公开案例中 1 个在限度之内", "7B 模型 FP16 推理约需 14 GB", "相差 4.1 倍"])
+      assert.ok(text.includes(words), words);
+    assert.deepEqual(problems, []);
+    await close();
+  }
 });
 
 test("the table of assumptions filters", async () => {

@@ -45,6 +45,19 @@ class Report(CliTest):
         self.ok("report", "a", "b", "--plan", "plan.json", "--load", "--lang", "zh")
         self.assertEqual((self.folder / "report.html").read_bytes(), again)
 
+    def test_what_was_checked_goes_along(self):
+        self.ok("run", "small.yaml", "--out", "a")
+        self.write("cases.json", self.ok("validate", "cases", "--only", "profile-decode", "--json").out)
+        self.write("claims.json", self.ok("validate", "claims", "--only", "A1", "--json").out)
+        self.ok("report", "a", "--validated", "cases.json", "--validated", "claims.json")
+        checked = self.data()["validated"]
+        self.assertEqual([c["id"] for c in checked["cases"]], ["profile-decode"])
+        self.assertEqual([c["id"] for c in checked["claims"]], ["A1"])
+        self.assertNotIn("checks", checked["claims"][0])  # the parts stay where they were
+        for text, said in (("{}", "is not what"), ('{"cases": [{"id": "x"}]}', "is not what"), ("nope", "is not what")):
+            self.expect(self.run_it("report", "a", "--validated", self.write("bad.json", text)), 3, said)
+        self.expect(self.run_it("report", "a", "--validated", "none.json"), 3, "cannot read")
+
     def test_one_run_whose_scenario_is_gone(self):
         self.ok("run", "small.yaml", "--out", "a")
         (self.folder / "small.yaml").unlink()

@@ -1,5 +1,6 @@
 """Traffic over a fabric alone: the answer, its files, and bad input."""
 import json
+import re
 import unittest
 
 import h5py
@@ -22,8 +23,11 @@ class TrafficTest(CliTest):
         self.assertEqual(sorted(p.name for p in (self.folder / "r").iterdir()),
                          ["config.resolved.yaml", "manifest.json", "report.html", "run.h5", "summary.json"])
         page = (self.folder / "r" / "report.html").read_text()
-        self.assertIn("谁在等谁", page)
-        self.assertIn("<svg", page)
+        data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S).group(1))
+        self.assertEqual(data["kind"], "traffic")
+        self.assertLessEqual(len(data["network"]["links"]), 16)
+        self.assertEqual(data["network"]["links_used"], summary["links_used"])
+        self.assertEqual(data["network"]["links"][0]["waiting_s"], max(l["waiting_s"] for l in data["network"]["links"]))
         with h5py.File(self.folder / "r" / "run.h5") as tables:
             bins = tables["link_series"].attrs["bins"]
             links = len(tables["links/bytes"])

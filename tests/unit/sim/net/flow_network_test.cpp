@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <limits>
+#include <vector>
 
 using namespace foretoken::sim::net;
 
@@ -86,4 +87,27 @@ TEST_CASE("merged links are one to the solver and two to the books") {
   CHECK(net.bytes_carried(in, ms(5000)) == Approx(300));
   CHECK(net.bytes_carried(out, ms(5000)) == Approx(300));
   CHECK(net.bytes_carried(other, ms(5000)) == Approx(300));
+}
+
+TEST_CASE("of merged links the narrower holds a flow, whichever stands for both") {
+  // Two flows of 300 B into an adapter at 100 B/s and out of it at 200: both wait on the way in.
+  struct Watcher : FlowWatcher {
+    std::vector<LinkId> held;
+    void moved(const Span& span) override { held.push_back(span.bottleneck); }
+    void rate_changed(const Change&) override {}
+  };
+  for (const bool into : {true, false}) {
+    Watcher watcher;
+    FlowNetwork net;
+    net.watch(&watcher);
+    const LinkId in = net.add_link(100), out = net.add_link(200);
+    if (into)
+      net.merge(in, out);
+    else
+      net.merge(out, in);
+    net.start({{in, out}}, 300, kNoCap, ms(0), 1);
+    net.start({{in, out}}, 300, kNoCap, ms(0), 2);
+    net.settle_all(ms(1000));
+    CHECK(watcher.held == std::vector<LinkId>{in, in});
+  }
 }
