@@ -14,6 +14,8 @@
 //   prefix      simulated with the first part of the traffic, more requests already miss their
 //               limits than the SLO allows in all; later arrivals cannot undo that
 //   cost        hardware and idle power alone cost more than the best deployment found
+// One run serves several candidates (plan_runs.hpp): payment changes no simulated time, and a limit
+// of running sequences that a run never came near might as well be another.
 // The bounds hold for open arrivals and for step times that grow with the batch and the context,
 // which those of models/serving do.
 #include <functional>
