@@ -188,6 +188,11 @@ double FlowNetwork::rate(FlowId flow) {
   return transfers_[flow.value].rate;
 }
 
+LinkId FlowNetwork::bottleneck(FlowId flow) {
+  refresh(changed_at_);
+  return transfers_[flow.value].bottleneck;
+}
+
 double FlowNetwork::bytes_carried(LinkId link, Time now) {
   refresh(now);
   double sum = carried_[link.value];

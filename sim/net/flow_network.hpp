@@ -69,6 +69,12 @@ class FlowNetwork {
   std::span<const Completion> complete(Time now);
 
   [[nodiscard]] double rate(FlowId flow);
+  // The saturated link that holds it to that rate; invalid: its own cap.
+  [[nodiscard]] LinkId bottleneck(FlowId flow);
+  // Flows over a link now, those over a link merged with it included.
+  [[nodiscard]] std::size_t flows_on(LinkId link) const {
+    return solver_.flow_count(standing_for(link));
+  }
   [[nodiscard]] std::span<const LinkId> path(FlowId flow) const { return paths_[flow.value]; }
   // By link of the path; empty = one each.
   [[nodiscard]] std::span<const std::uint32_t> strands(FlowId flow) const {
