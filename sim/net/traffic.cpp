@@ -369,11 +369,15 @@ void Traffic::set_health(LinkId link, double share, Time now) {
       return (id.value | 1U) == (link.value | 1U) && id.value < topology_.link_count();
     });
     if (!hit) continue;
+    const auto stream = std::find_if(streams_.begin(), streams_.end(),
+                                     [&](const Stream& one) { return one.flying == tag; });
+    if (stream != streams_.end()) {
+      run_stream(*stream, stream->rate, now);
+      continue;
+    }
     const double left = net_.abort(flying.flow, now);
     free_flying_.push_back(tag);
-    const std::uint32_t anew = start_flow(flying.job, flying.transfer, left, now, true);
-    for (Stream& stream : streams_)
-      if (stream.job == flying.job) stream.flying = anew;
+    start_flow(flying.job, flying.transfer, left, now, true);
   }
 }
 
