@@ -90,7 +90,7 @@ class TrafficTest(CliTest):
                                      "--set", f"hardware.nic_bandwidth={nic}", "--out", mode + nic[:3], "--json")
                 self.expect(answer, 0)
                 answers[mode, nic] = answer.json()
-                self.assertEqual(answers[mode, nic]["conservation"], "ok")
+                self.assertTrue(answers[mode, nic]["conservation"]["passed"])
         uses = {key: answer["network"]["uses"] for key, answer in answers.items()}
         tpot = {key: answer["mean_tpot_ms"] for key, answer in answers.items()}
         narrow, wide = uses["flows", "100Gb/s"]["steps"], uses["flows", "400Gb/s"]["steps"]
@@ -101,7 +101,7 @@ class TrafficTest(CliTest):
             self.assertNotIn("steps", uses["analytic", nic])
             self.assertGreater(uses["flows", nic]["kv_transfer"]["slowdown"], 1.05)
         held_up = {nic: tpot["flows", nic] / tpot["analytic", nic] - 1 for nic in ("100Gb/s", "400Gb/s")}
-        self.assertGreater(held_up["100Gb/s"], 0.02)
+        self.assertGreater(held_up["100Gb/s"], 0.01)
         self.assertLess(held_up["400Gb/s"], held_up["100Gb/s"] / 3)
         with h5py.File(self.folder / "flows100" / "run.h5") as tables:
             network = tables["network"]
