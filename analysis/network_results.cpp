@@ -28,6 +28,41 @@ double mean_of(double sum, std::int64_t count) {
   return count > 0 ? sum / static_cast<double>(count) : 0.0;
 }
 
+double slowdown_of(const NetworkResult::Use& use) {
+  return use.alone_s > 0 ? use.seconds / use.alone_s : 1.0;
+}
+
+// Uses that there were, and who waited on whom: what `explain` reads.
+void write_uses(scenarios::loader::Hdf5File& h5, const ServingResult& result) {
+  const NetworkResult& network = *result.network;
+  std::vector<std::string> names, where;
+  std::vector<std::int64_t> moves;
+  std::vector<double> bytes, seconds, alone, lost;
+  std::vector<std::int32_t> who, whom;
+  for (std::size_t u = 0; u < models::serving::kNetworkUses; ++u) {
+    names.emplace_back(in_words(static_cast<NetworkUse>(u)));
+    moves.push_back(network.uses[u].moves);
+    bytes.push_back(network.uses[u].bytes);
+    seconds.push_back(network.uses[u].seconds);
+    alone.push_back(network.uses[u].alone_s);
+  }
+  for (const auto& wait : network.waits) {
+    who.push_back(static_cast<std::int32_t>(wait.who));
+    whom.push_back(static_cast<std::int32_t>(wait.whom));
+    where.push_back(link_name(result, wait.link));
+    lost.push_back(wait.seconds);
+  }
+  h5.write_strings("network/use_name", names);
+  h5.write("network/use_moves", moves);
+  h5.write("network/use_bytes", bytes);
+  h5.write("network/use_s", seconds);
+  h5.write("network/use_alone_s", alone);
+  h5.write("network/wait_who", who);
+  h5.write("network/wait_whom", whom);
+  h5.write_strings("network/wait_link", where);
+  h5.write("network/wait_s", lost);
+}
+
 }  // namespace
 
 std::vector<NetworkLink> network_links(const ServingResult& result) {
@@ -63,13 +98,18 @@ std::string network_json(const ServingResult& result) {
   Json uses = Json::object();
   for (std::size_t u = 0; u < models::serving::kNetworkUses; ++u) {
     const auto& use = network.uses[u];
+    if (static_cast<NetworkUse>(u) == NetworkUse::steps && use.bytes > 0)
+      uses[in_words(NetworkUse::steps)] = {{"bytes", use.bytes},
+                                           {"seconds", use.seconds},
+                                           {"alone_s", use.alone_s},
+                                           {"slowdown", slowdown_of(use)}};
     if (use.moves == 0) continue;
     uses[in_words(static_cast<NetworkUse>(u))] = {
         {"moves", use.moves},
         {"bytes", use.bytes},
         {"mean_ms", mean_of(use.seconds, use.moves) * 1e3},
         {"alone_ms", mean_of(use.alone_s, use.moves) * 1e3},
-        {"slowdown", use.alone_s > 0 ? use.seconds / use.alone_s : 1.0}};
+        {"slowdown", slowdown_of(use)}};
   }
   json["uses"] = std::move(uses);
   json["not_over"] = network.open;
@@ -102,6 +142,9 @@ std::string network_text(const ServingResult& result) {
   if (!result.network) return text;
   for (std::size_t u = 0; u < models::serving::kNetworkUses; ++u) {
     const auto& use = result.network->uses[u];
+    if (static_cast<NetworkUse>(u) == NetworkUse::steps && use.bytes > 0)
+      text += fmt::format("  {:<12} {:.1f} GB between nodes, steps take {:.3f} times as long\n",
+                          in_words(NetworkUse::steps), use.bytes * 1e-9, slowdown_of(use));
     if (use.moves == 0) continue;
     text += fmt::format("  {:<12} {} of {:.1f} MB, mean {:.2f} ms (alone {:.2f} ms)\n",
                         in_words(static_cast<NetworkUse>(u)), use.moves,
@@ -143,6 +186,7 @@ void write_network(scenarios::loader::Hdf5File& h5, const ServingResult& result)
     h5.write(fmt::format("network/link_bytes_{}", in_words(static_cast<NetworkUse>(u))), bytes[u]);
   h5.write("network/utilisation", utilisation);
   h5.write("network/waiting_s", waiting);
+  write_uses(h5, result);
 }
 
 }  // namespace foretoken::analysis

@@ -30,8 +30,9 @@ CommandPage explain_page() {
       "A request of a run in words: when it arrived, behind what it queued, in which steps it was\n"
       "processed, what held it up. RUN is the folder of a run; the scenario is simulated again "
       "with\n"
-      "an eye on that request, which gives the same run. A traffic of a run on a fabric: what it\n"
-      "took, on which links it waited, and for whom. Or the definition and formula of a metric, "
+      "an eye on that request, which gives the same run. A traffic of a run on a fabric, or a use\n"
+      "of a deployment's network (kv_transfer, cache_read, weight_load, steps): what it took, on\n"
+      "which links it waited, and for whom. Or the definition and formula of a metric, "
       "or\n"
       "the meaning of a scenario's key.\n";
   page.examples =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/kernels/network_part.hpp"
 #include "models/kernels/physics.hpp"
 
 namespace foretoken::models::kernels {
@@ -60,14 +61,25 @@ double nodes_of(const llm::CollectiveOp& op, const Machine& machine) {
   return std::max(2.0, std::ceil(static_cast<double>(op.gpus) / machine.node_gpus));
 }
 
+bool is_exchange(Kind kind) { return kind == Kind::all_to_all || kind == Kind::send_recv; }
+
+// That every GPU sends to other nodes.
+double network_bytes(const llm::CollectiveOp& op, double nodes) {
+  const double local = std::max(1.0, op.gpus / nodes);
+  return ring_bytes(op.kind, is_exchange(op.kind) ? op.bytes : op.bytes / local, nodes);
+}
+
+double network_rate(const Machine& machine, const CollectiveParameters& p) {
+  return p.network_efficiency * (machine.network > 0 ? machine.network : machine.pcie);
+}
+
 // Across nodes: inside each node first, then every GPU's share over its part of the network.
 double network_seconds(const llm::CollectiveOp& op, double nodes, const Machine& machine,
                        const CollectiveParameters& p) {
   const double local = std::max(1.0, op.gpus / nodes);
-  const bool exchange = op.kind == Kind::all_to_all || op.kind == Kind::send_recv;
-  const double share = exchange ? op.bytes : op.bytes / local;
-  const double rate = p.network_efficiency * (machine.network > 0 ? machine.network : machine.pcie);
-  const double wire = rate > 0 ? ring_bytes(op.kind, share, nodes) / rate : 0;
+  const bool exchange = is_exchange(op.kind);
+  const double rate = network_rate(machine, p);
+  const double wire = rate > 0 ? network_bytes(op, nodes) / rate : 0;
   const double inside =
       local > 1 && !exchange ? ring_seconds(op.kind, op.bytes, local, machine, p) : 0.0;
   const double rounds = op.kind == Kind::all_reduce ? 2 * std::log2(nodes) : std::log2(nodes);
@@ -87,6 +99,15 @@ double collective_seconds(const llm::CollectiveOp& op, const std::string& varian
   double seconds = direct_seconds(op.bytes, op.gpus, machine, p);
   if (op.bytes >= p.direct_most_bytes) seconds = std::min(seconds, ring);
   return variant == "eager" ? std::max(seconds, p.eager_launch_s) : seconds;
+}
+
+NetworkPart network_part(const llm::CollectiveOp& op, const Machine& machine,
+                         const CollectiveParameters& p) {
+  const double rate = network_rate(machine, p);
+  const double nodes = op.gpus > 1 ? nodes_of(op, machine) : 1.0;
+  if (nodes <= 1.0 || rate <= 0.0) return {};
+  const double bytes = network_bytes(op, nodes);
+  return {bytes, bytes / rate, bytes / rate};
 }
 
 // Reduction inside the switch sends each byte once; nothing sends less.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/kernels/network_part.hpp"
 #include "models/kernels/physics.hpp"
 
 namespace foretoken::models::kernels {
@@ -43,28 +44,62 @@ Wires wires_of(const llm::ExpertExchangeOp& op, const llm::ExchangeTraffic& traf
   return wires;
 }
 
+// What goes on side by side in an exchange, and what comes before it.
+struct Parts {
+  double launch = 0, linked = 0, networked = 0, copied = 0;
+  double network_bytes = 0;
+  [[nodiscard]] double seconds(double sharpness, double slower_network = 1.0) const {
+    const auto power = [&](double x) { return std::pow(x, sharpness); };
+    return launch + std::pow(power(linked) + power(slower_network * networked) + power(copied),
+                             1 / sharpness);
+  }
+};
+
+Parts parts_of(const llm::ExpertExchangeOp& op, const Machine& machine,
+               const ExchangeParameters& p) {
+  const llm::ExchangeTraffic traffic = llm::exchange_traffic(op, machine.node_gpus);
+  const Wires wires = wires_of(op, traffic, machine);
+  const double slower = kReferenceClock / machine.clock;
+  Parts parts;
+  parts.launch = op.low_latency ? p.low_latency_launch_s + p.low_latency_expert_s * op.experts
+                                : p.normal_launch_s;
+  if (wires.nodes > 1) parts.launch += 2 * machine.network_latency_s;
+  const double efficiency =
+      op.low_latency ? p.low_latency_wire_efficiency : p.normal_wire_efficiency;
+  const double link = link_of(machine), network = network_of(machine);
+  parts.linked = link > 0 ? wires.link_bytes / (efficiency * link) : 0;
+  parts.network_bytes = wires.network_bytes;
+  parts.networked = network > 0 ? wires.network_bytes / (p.network_efficiency * network) : 0;
+  parts.copied = op.low_latency
+                     ? 0
+                     : traffic.messages * slower / std::max(1, op.sms) *
+                           (p.normal_message_s + traffic.message_bytes * p.normal_sm_byte_s);
+  return parts;
+}
+
 }  // namespace
 
 double exchange_seconds(const llm::ExpertExchangeOp& op, const Machine& machine,
                         const ExchangeParameters& p) {
-  if (op.tokens <= 0) return 0;
-  const llm::ExchangeTraffic traffic = llm::exchange_traffic(op, machine.node_gpus);
-  const Wires wires = wires_of(op, traffic, machine);
-  const double slower = kReferenceClock / machine.clock;
-  double launch = op.low_latency ? p.low_latency_launch_s + p.low_latency_expert_s * op.experts
-                                 : p.normal_launch_s;
-  if (wires.nodes > 1) launch += 2 * machine.network_latency_s;
-  const double efficiency =
-      op.low_latency ? p.low_latency_wire_efficiency : p.normal_wire_efficiency;
-  const double link = link_of(machine), network = network_of(machine);
-  const double linked = link > 0 ? wires.link_bytes / (efficiency * link) : 0;
-  const double networked = network > 0 ? wires.network_bytes / (p.network_efficiency * network) : 0;
-  const double copied = op.low_latency
-                            ? 0
-                            : traffic.messages * slower / std::max(1, op.sms) *
-                                  (p.normal_message_s + traffic.message_bytes * p.normal_sm_byte_s);
-  const auto power = [&](double x) { return std::pow(x, p.sharpness); };
-  return launch + std::pow(power(linked) + power(networked) + power(copied), 1 / p.sharpness);
+  return op.tokens > 0 ? parts_of(op, machine, p).seconds(p.sharpness) : 0;
+}
+
+NetworkPart network_part(const llm::ExpertExchangeOp& op, const Machine& machine,
+                         const ExchangeParameters& p) {
+  if (op.tokens <= 0) return {};
+  const Parts parts = parts_of(op, machine, p);
+  if (parts.networked <= 0) return {};
+  return {parts.network_bytes, parts.networked,
+          parts.seconds(p.sharpness, 2.0) - parts.seconds(p.sharpness)};
+}
+
+NetworkPart network_part(const llm::OperatorShape& shape, const Machine& machine,
+                         const PhysicalParameters& parameters) {
+  if (const auto* op = std::get_if<llm::CollectiveOp>(&shape))
+    return network_part(*op, machine, parameters.collective);
+  if (const auto* op = std::get_if<llm::ExpertExchangeOp>(&shape))
+    return network_part(*op, machine, parameters.exchange);
+  return {};
 }
 
 double least_exchange_seconds(const llm::ExpertExchangeOp& op, const Machine& machine) {

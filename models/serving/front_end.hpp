@@ -47,6 +47,7 @@ struct FrontEndSpec {
   std::vector<ReplicaPlace> places;
   double kv_messages = 1.0;
   std::vector<double> weight_bytes;
+  sim::core::Duration network_delay;  // of what it and replicas tell each other of the network
 };
 
 class FrontEnd final : public sim::engine::Process {
@@ -54,6 +55,12 @@ class FrontEnd final : public sim::engine::Process {
   FrontEnd(const ServingSpec& spec, const FrontEndSpec& own, std::vector<PoolPlan> pools);
 
   void connect(std::vector<sim::engine::ChannelId> replicas) { replicas_ = std::move(replicas); }
+  // To tell a replica what its steps get of the network that they share.
+  void connect_network(std::uint32_t replica, sim::engine::ChannelId channel);
+  // Whether steps of a replica share the network.
+  [[nodiscard]] bool carries_steps(std::uint32_t replica) const {
+    return network_ && network_->carries_steps(replica);
+  }
   // Whether replicas must report what became of requests.
   [[nodiscard]] bool needs_feedback() const;
   void start(sim::engine::Context& context) override;
@@ -116,6 +123,7 @@ class FrontEnd final : public sim::engine::Process {
   void move(sim::engine::Context& context, const SharedNetwork::Move& move, std::uint32_t ticket);
   void moved_on(sim::engine::Context& context, std::uint32_t ticket);
   void watch_network(sim::engine::Context& context);
+  void tell_stretches(sim::engine::Context& context);
   void load_weights(sim::engine::Context& context, const ServiceMessage& wanted);
   void scale(sim::engine::Context& context, std::uint32_t pool);
   void start_pools(sim::engine::Context& context);
@@ -139,8 +147,8 @@ class FrontEnd final : public sim::engine::Process {
   Fleet fleet_;
   std::unique_ptr<OpenArrivals> open_;
   std::optional<SessionArrivals> sessions_;
-  double think_s_ = 0.0;  // of a closed loop's clients
-  std::vector<sim::engine::ChannelId> replicas_;
+  double think_s_ = 0.0;                                     // of a closed loop's clients
+  std::vector<sim::engine::ChannelId> replicas_, networks_;  // by replica
   std::optional<TraceRequest> pending_;
   std::optional<PrefixCache> cache_;
   std::shared_ptr<const PrefixBlocks> prefix_;  // of a trace's requests, if it says

@@ -27,6 +27,17 @@ enum MessageKind : std::uint32_t {
   kHealth,       // front end to itself: HealthMessage; a failure or repair becomes known
   kOutage,       // front end to itself: OutageMessage; storage or the router goes or comes back
   kMoved,        // front end to itself: something on the shared network is due
+  kStepLoad,     // replica -> front end: StepLoad; what its steps send between nodes from now on
+  kStretch,      // front end -> replica: double; what steps send between nodes takes so many times
+                 // as long as with the network to itself
+};
+
+// What the steps of a replica put between its nodes, as a mean over a step; all zero: nothing.
+struct StepLoad {
+  double bytes_per_s = 0.0;  // that each GPU sends, and receives
+  // Time on the network, had it the network to itself, as a share of the step: as the step goes,
+  // and as it would go then.
+  double share = 0.0, alone = 0.0;
 };
 
 struct RequestMessage {

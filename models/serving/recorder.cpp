@@ -38,6 +38,8 @@ StepCost& operator+=(StepCost& a, const StepCost& b) {
   a.tensor_s += b.tensor_s;
   a.memory_s += b.memory_s;
   a.link_s += b.link_s;
+  a.network_bytes += b.network_bytes;
+  a.network_s += b.network_s;
   return a;
 }
 

@@ -77,6 +77,9 @@ void Replica::handle(Context& context, const Event& event) {
     case kRepaired:
       down_ = false;
       break;
+    case kStretch:
+      stretch_steps(context, event.payload.as<double>());
+      break;
     case kPace:
       if (run_length_ > 0) cut_run(context);
       pace_ = event.payload.as<double>();
@@ -100,6 +103,7 @@ void Replica::cut_run(Context& context) {
 
 StepInput Replica::step_input() {
   StepInput input;
+  input.network_stretch = stretch_;
   if (plan_.decode) {
     const auto decodes = static_cast<std::int32_t>(batch_.decoding().size());
     input.decode_batch = std::max(decodes, plan_.lanes);
@@ -154,7 +158,10 @@ void Replica::start_step(Context& context) {
     context.cancel(timer_event_);
     timer_event_ = {};
   }
-  if (!busy_) return wait_for_policy(context);
+  if (!busy_) {
+    tell_load(context);
+    return wait_for_policy(context);
+  }
   step_start_ps_ = now_ps;
   chunks_.clear();
   std::int32_t longest = 0;
@@ -167,6 +174,7 @@ void Replica::start_step(Context& context) {
   const Duration duration = Duration::from_seconds(price(step_input()).seconds);
   ends_.assign(1, now_ps + duration.ps());
   step_end_ = context.schedule(duration, kStepEnd, {}, Priority::late);
+  tell_load(context);
 }
 
 // Steps that can be done before a sequence ends, a first chunk is full, or blocks run short.
@@ -195,13 +203,21 @@ void Replica::start_run(Context& context) {
   std::array<Duration, kAtOnce> durations;
   for (std::size_t done = 0; done < run_length_;) {
     const std::size_t n = std::min(run_length_ - done, kAtOnce);
-    timer_.decode_run(batch, context_tokens, std::span(durations).first(n));
+    if (stretch_ == 1.0)
+      timer_.decode_run(batch, context_tokens, std::span(durations).first(n));
+    else
+      for (std::size_t i = 0; i < n; ++i) {
+        const StepInput step{
+            batch, context_tokens + static_cast<std::int64_t>(i) * batch, {}, batch, stretch_};
+        durations[i] = Duration::from_seconds(timer_.cost(step).seconds);
+      }
     for (std::size_t i = 0; i < n; ++i) ends_[done + i] = end_ps += durations[i].ps();
     done += n;
     context_tokens += static_cast<std::int64_t>(n) * batch;
   }
   step_end_ = context.schedule(Duration::picoseconds(end_ps - step_start_ps_), kStepEnd, {},
                                Priority::late);
+  tell_load(context);
 }
 
 // Steps of the run that ended strictly before `before_ps`: at that very instant an arrival still
@@ -217,8 +233,10 @@ void Replica::book_run(std::size_t steps) {
   while (steps > 0) {
     const std::size_t n = std::min(steps, kAtOnce);
     StepInput input = step_input();
-    timer_.decode_costs(input.decode_batch, input.decode_context, std::span(costs).first(n));
+    if (stretch_ == 1.0)
+      timer_.decode_costs(input.decode_batch, input.decode_context, std::span(costs).first(n));
     for (std::size_t i = 0; i < n; ++i) {
+      if (stretch_ != 1.0) costs[i] = timer_.cost(input);
       book_step(ends_[run_booked_++], input, costs[i]);
       input.decode_context += input.decode_batch;
     }
@@ -227,7 +245,13 @@ void Replica::book_run(std::size_t steps) {
 }
 
 // The step that began at step_start_ps_ and whose work is in plan_ is over.
-void Replica::book_step(std::int64_t end_ps, const StepInput& input, const StepCost& cost) {
+void Replica::book_step(std::int64_t end_ps, const StepInput& input, StepCost cost) {
+  if (bent_) {  // it took what it took; the network made the difference
+    const double seconds = static_cast<double>(end_ps - step_start_ps_) * 1e-12;
+    cost.communication_s += seconds - cost.seconds;
+    cost.seconds = seconds;
+    bent_ = false;
+  }
   if (plan_.decode) batch_.begin_decode_step();
   StepRecord record;
   record.start_ps = step_start_ps_;

@@ -50,6 +50,7 @@ struct ReplicaSpec {
   sim::core::Duration timeout;  // how long a client waits for the start; zero: for ever
   std::vector<Outage> outages;
   RecorderSpec recorder;
+  sim::core::Duration network_delay;  // of what it and the shared network tell each other
 };
 
 struct ReplicaCounts {
@@ -68,6 +69,8 @@ class Replica final : public sim::engine::Process {
 
   // Where completions are announced; none = nobody needs to know.
   void report_to(sim::engine::ChannelId channel) { report_ = channel; }
+  // Where what its steps send between nodes is announced; none = nobody shares that network.
+  void report_load_to(sim::engine::ChannelId channel) { load_ = channel; }
   void start(sim::engine::Context& context) override;
   void handle(sim::engine::Context& context, const sim::engine::Event& event) override;
   void save(std::vector<std::byte>& out) const override;
@@ -90,7 +93,7 @@ class Replica final : public sim::engine::Process {
   template <class A>
   void fields(A& archive) {
     archive(batch_, recorder_, counts_, records_, sketches_, guests_, plan_, busy_, step_start_ps_,
-            ends_, run_booked_, run_length_, inbox_, stream_, decodes_since_poll_);
+            ends_, run_booked_, run_length_, inbox_, stream_, decodes_since_poll_, stretch_, bent_);
   }
 
  private:
@@ -113,7 +116,9 @@ class Replica final : public sim::engine::Process {
   [[nodiscard]] std::size_t run_length();
   void book_run_steps(std::int64_t before_ps);
   void book_run(std::size_t steps);
-  void book_step(std::int64_t end_ps, const StepInput& input, const StepCost& cost);
+  void book_step(std::int64_t end_ps, const StepInput& input, StepCost cost);
+  void tell_load(sim::engine::Context& context);
+  void stretch_steps(sim::engine::Context& context, double times);
   void complete_finished(sim::engine::Context* context, std::int64_t now_ps);
   void announce(sim::engine::Context& context, std::uint32_t request, std::int64_t tokens,
                 sim::core::Duration later);
@@ -147,6 +152,11 @@ class Replica final : public sim::engine::Process {
   std::vector<Guest> guests_;  // by slot
   bool down_ = false;
   double pace_ = 1.0;  // steps take so many times as long
+  // On a network that is shared: see kStretch. A step is bent where that changed within it.
+  std::optional<sim::engine::ChannelId> load_;
+  StepLoad told_;
+  double stretch_ = 1.0;
+  bool bent_ = false;
 
   StepPlan plan_;
   std::vector<llm::Chunk> chunks_;  // of plan_, as the timer wants them

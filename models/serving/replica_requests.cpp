@@ -207,8 +207,9 @@ void Replica::fail(Context& context) {
   recorder_.waiting(now_ps, batch_.waiting().size());
   if (run_length_ > 0) book_run_steps(now_ps);
   if (busy_) context.cancel(step_end_);
-  busy_ = false;
+  busy_ = bent_ = false;
   run_length_ = run_booked_ = 0;
+  tell_load(context);
   std::vector<Slot> inside(batch_.waiting().begin(), batch_.waiting().end());
   inside.insert(inside.end(), batch_.prefilling().begin(), batch_.prefilling().end());
   inside.insert(inside.end(), batch_.decoding().begin(), batch_.decoding().end());

@@ -184,6 +184,7 @@ System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
     const Duration least = own.network->fabric->topology.lookahead_between_servers();
     hops.request = std::max(hops.request, least);
     hops.response = std::max(hops.response, least);
+    own.network_delay = std::max(least, kLeastHop);
   }
   own.request_delay = hops.request;
   const auto plans = plans_of(spec);
@@ -195,6 +196,7 @@ System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
   const auto pools = pools_of(spec);
   for (std::size_t p = 0; p < pools.size(); ++p) {
     ReplicaSpec replica_template = replica_spec(spec, *pools[p], models[p].memory, hops);
+    replica_template.network_delay = own.network_delay;
     for (std::size_t i = 0; i < plans[p].replicas; ++i) {
       replica_template.index = static_cast<std::uint32_t>(system.replicas.size());
       if (!plans[p].outages.empty()) replica_template.outages = plans[p].outages[i];
@@ -205,6 +207,11 @@ System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
       channels.push_back(system.simulation.connect(front, id, hops.request));
       if (system.front_end->needs_feedback())
         system.replicas.back()->report_to(system.simulation.connect(id, front, hops.response));
+      if (!system.front_end->carries_steps(replica_template.index)) continue;
+      system.replicas.back()->report_load_to(
+          system.simulation.connect(id, front, own.network_delay));
+      system.front_end->connect_network(replica_template.index,
+                                        system.simulation.connect(front, id, own.network_delay));
     }
   }
   system.front_end->connect(std::move(channels));

@@ -1,6 +1,7 @@
 #include "models/serving/shared_network.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "models/collective/transfer.hpp"
@@ -36,6 +37,8 @@ const char* in_words(NetworkUse use) {
       return "cache_read";
     case NetworkUse::weights:
       return "weight_load";
+    case NetworkUse::steps:
+      return "steps";
   }
   return "";
 }
@@ -71,7 +74,104 @@ SharedNetwork::SharedNetwork(const SharedFabric& spec, std::vector<ReplicaPlace>
       link_bytes_(fabric_->topology.link_count(), 0.0) {
   result_.flows = flows_;
   result_.bin_s = spec.bin_s;
+  steps_.resize(places_.size());
+  if (flows_)
+    for (std::uint32_t r = 0; r < places_.size(); ++r) open_steps(r);
 }
+
+// --- steps --------------------------------------------------------------------------------------
+
+namespace {
+// A change of a step's pace by less is not worth a message.
+constexpr double kMaterial = 0.01;
+}  // namespace
+
+void SharedNetwork::open_steps(std::uint32_t replica) {
+  const auto& topology = fabric_->topology;
+  const std::size_t places = static_cast<std::size_t>(fabric_->server.gpus);
+  std::vector<std::vector<NodeId>> nodes;  // by place in the node; invalid where it has none
+  std::vector<int> servers;
+  for (const NodeId gpu : places_[replica].gpus) {
+    if (servers.empty() || servers.back() != topology.node(gpu).server) {
+      servers.push_back(topology.node(gpu).server);
+      nodes.emplace_back(places);
+    }
+    nodes.back()[static_cast<std::size_t>(fabric_->rank_of(gpu)) % places] = gpu;
+  }
+  if (nodes.size() < 2) return;
+  Steps& steps = steps_[replica];
+  std::vector<sim::net::Transfer> transfers;
+  for (std::size_t n = 0; n < nodes.size(); ++n)
+    for (std::size_t g = 0; g < places; ++g) {
+      sim::net::Transfer one;
+      one.from = nodes[n][g];
+      one.to = nodes[(n + 1) % nodes.size()][g];
+      if (one.from.valid() && one.to.valid()) transfers.push_back(one);
+    }
+  if (transfers.empty()) return;
+  steps.gpus = static_cast<double>(transfers.size());
+  steps.stream =
+      traffic_.open_stream(static_cast<std::uint16_t>(NetworkUse::steps), std::move(transfers));
+  // No more than steps are priced with: the GPU's part of its node's adapters.
+  const auto& server = fabric_->server;
+  const double port = server.nic_bandwidth.value() * server.nics / server.gpus;
+  steps.burst = traffic_.share_of(steps.stream, port, Time::zero()).rate;
+}
+
+bool SharedNetwork::carries_steps(std::uint32_t replica) const {
+  return steps_[replica].stream.valid();
+}
+
+// What a replica's steps did since they last changed.
+void SharedNetwork::book(const Steps& steps, Time now, NetworkResult::Use& use) {
+  if (steps.load.share <= 0.0) return;
+  const double seconds = (now - steps.since).seconds();
+  use.bytes += seconds * steps.load.bytes_per_s * steps.gpus;
+  use.seconds += seconds;
+  use.alone_s += seconds * steps.load.share / steps.load.alone;
+}
+
+void SharedNetwork::set_rate(const Steps& steps, Time now) {
+  traffic_.set_rate(steps.stream, steps.load.share * steps.burst, steps.load.alone * steps.burst,
+                    steps.held, now);
+}
+
+void SharedNetwork::set_load(std::uint32_t replica, const StepLoad& load, Time now) {
+  Steps& steps = steps_[replica];
+  now_ = std::max(now_, now);
+  book(steps, now, result_.uses[static_cast<std::size_t>(NetworkUse::steps)]);
+  steps.fresh = steps.fresh || steps.load.share <= 0.0;
+  steps.load = load;
+  steps.since = now;
+  set_rate(steps, now);
+}
+
+std::span<const SharedNetwork::Stretch> SharedNetwork::stretches(Time now) {
+  stretches_.clear();
+  for (std::uint32_t r = 0; r < steps_.size(); ++r) {
+    Steps& steps = steps_[r];
+    if (steps.load.share <= 0.0 || !(steps.fresh || traffic_.touched(steps.stream))) continue;
+    steps.fresh = false;
+    double stretch = 1.0;
+    LinkId held;
+    if (traffic_.shares_links(steps.stream)) {
+      const auto share = traffic_.share_of(steps.stream, steps.burst, now);
+      if (share.rate < steps.burst * (1.0 - 1e-9)) {
+        stretch = steps.burst / share.rate;
+        held = share.link;
+      }
+    }
+    const bool material = std::abs(stretch - steps.stretch) > kMaterial * steps.stretch;
+    if (!material && (stretch == 1.0) == (steps.stretch == 1.0)) continue;
+    steps.stretch = stretch;
+    steps.held = held;
+    set_rate(steps, now);
+    stretches_.push_back({r, stretch});
+  }
+  return stretches_;
+}
+
+// --- moves --------------------------------------------------------------------------------------
 
 // One stage: from every GPU (or host, or storage node) that holds a part to those that need it.
 sim::net::Job SharedNetwork::job_of(const Move& move) const {
@@ -191,6 +291,8 @@ std::span<const std::uint32_t> SharedNetwork::advance(Time now) {
 NetworkResult SharedNetwork::result() {
   NetworkResult result = result_;
   result.end_s = now_.seconds();
+  for (const Steps& steps : steps_)
+    book(steps, now_, result.uses[static_cast<std::size_t>(NetworkUse::steps)]);
   for (const sim::net::LinkAccount& account : traffic_.accounts(now_)) {
     LinkUse use{account.link, account.bytes, account.waiting_s, {}, {}};
     std::copy(account.owner_bytes.begin(), account.owner_bytes.end(), use.used_bytes.begin());

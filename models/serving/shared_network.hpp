@@ -1,6 +1,7 @@
 #pragma once
-// KV caches handed over, KV of prompts read from storage, and weights loaded, over one fabric at
-// the same time: what each takes follows from what else is on its links meanwhile.
+// KV caches handed over, KV of prompts read from storage, weights loaded, and what the steps of
+// replicas exchange between nodes, over one fabric at the same time: what each takes follows from
+// what else is on its links meanwhile.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -9,13 +10,14 @@
 #include <vector>
 
 #include "models/collective/fabric.hpp"
+#include "models/serving/messages.hpp"
 #include "sim/core/time.hpp"
 #include "sim/net/traffic.hpp"
 
 namespace foretoken::models::serving {
 
-enum class NetworkUse : std::uint16_t { kv, cache, weights };
-inline constexpr std::size_t kNetworkUses = 3;
+enum class NetworkUse : std::uint16_t { kv, cache, weights, steps };
+inline constexpr std::size_t kNetworkUses = 4;
 const char* in_words(NetworkUse use);
 
 struct SharedFabric {
@@ -50,9 +52,9 @@ struct LinkUse {
 // What a run put on the fabric.
 struct NetworkResult {
   struct Use {
-    std::int64_t moves = 0;  // that ended
+    std::int64_t moves = 0;  // that ended; of steps: 0
     double bytes = 0.0;
-    double seconds = 0.0;  // of all moves, from start to end
+    double seconds = 0.0;  // of all moves, from start to end; of all steps that cross nodes
     double alone_s = 0.0;  // the same with nothing else on the fabric
   };
   struct Wait {  // `who` lost `seconds` on `link` to `whom`
@@ -90,6 +92,16 @@ class SharedNetwork {
   // Starts a move at `now`; advance() hands back the ticket once it is over.
   void start(const Move& move, sim::core::Time now, std::uint32_t ticket);
   [[nodiscard]] bool has_storage() const { return !fabric_->storage.empty(); }
+  // Whether steps of a replica share this network: its GPUs stand on several nodes, and flows do.
+  [[nodiscard]] bool carries_steps(std::uint32_t replica) const;
+  void set_load(std::uint32_t replica, const StepLoad& load, sim::core::Time now);
+  // Replicas whose steps are held up otherwise than when last asked, and by how much: see kStretch.
+  struct Stretch {
+    std::uint32_t replica;
+    double times;
+  };
+  std::span<const Stretch> stretches(sim::core::Time now);
+
   // Time::never() if nothing is on its way.
   [[nodiscard]] sim::core::Time next_event();
   // Tickets of all moves that are over at `now`, in order of time.
@@ -109,6 +121,21 @@ class SharedNetwork {
     std::uint64_t sequence = 0;
     Begun begun;
   };
+  // The steps of one replica: every GPU sends to the one of its place in the replica's next node.
+  // Their bursts get the share that one more flow would; over time they take what they send.
+  struct Steps {
+    sim::net::StreamId stream;  // invalid: they stay inside a node
+    StepLoad load;
+    double burst = 0.0;  // rate of one GPU, with the fabric to itself
+    double gpus = 0.0;   // that send
+    double stretch = 1.0;
+    sim::net::LinkId held;  // the link that holds them up
+    sim::core::Time since;
+    bool fresh = false;  // begins now
+  };
+  void open_steps(std::uint32_t replica);
+  void set_rate(const Steps& steps, sim::core::Time now);
+  static void book(const Steps& steps, sim::core::Time now, NetworkResult::Use& use);
   [[nodiscard]] sim::net::Job job_of(const Move& move) const;
   [[nodiscard]] double alone(const sim::net::Job& job);
   void over(const Begun& begun, sim::core::Time at);
@@ -123,6 +150,8 @@ class SharedNetwork {
   std::vector<Due> due_;      // heap, earliest first: moves without sharing
   std::vector<std::uint32_t> done_;
   std::vector<sim::net::LinkId> path_;
+  std::vector<Steps> steps_;  // by replica
+  std::vector<Stretch> stretches_;
   std::vector<double> link_bytes_;  // scratch of alone(), by link
   NetworkResult result_;
   std::uint64_t sequence_ = 0;

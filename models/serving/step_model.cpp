@@ -21,6 +21,7 @@ Cell completed(Cell cell, const decltype(RawCell::v)& raw) {
   cell.v[Cell::tensor] = raw[RawCell::tensor];
   cell.v[Cell::memory] = raw[RawCell::memory];
   cell.v[Cell::link] = raw[RawCell::link];
+  cell.v[Cell::network_bytes] = raw[RawCell::network_bytes];
   return cell;
 }
 
@@ -68,6 +69,8 @@ Cell StepModel::corrected(const RawCell& raw) const {
   cell.v[Cell::communication] =
       in_engine(v[RawCell::wire], v[RawCell::communication], factor.wire, factor.communication);
   cell.v[Cell::elementwise] = factor.elementwise * v[RawCell::elementwise];
+  cell.v[Cell::network] = factor.wire * v[RawCell::network];
+  cell.v[Cell::network_wire] = factor.wire * v[RawCell::network_wire];
   return completed(cell, v);
 }
 
@@ -80,6 +83,8 @@ Cell StepModel::alone(const RawCell& raw) const {
   cell.v[Cell::experts] = factor * raw.v[RawCell::experts];
   cell.v[Cell::communication] = factor * raw.v[RawCell::communication];
   cell.v[Cell::elementwise] = factor * raw.v[RawCell::elementwise];
+  cell.v[Cell::network] = factor * raw.v[RawCell::network];
+  cell.v[Cell::network_wire] = factor * raw.v[RawCell::network_wire];
   return completed(cell, raw.v);
 }
 
@@ -218,6 +223,14 @@ double StepModel::host_seconds(std::int32_t sequences, bool prefill) const {
          (prefill ? engine.host_prefill_s : 0.0);
 }
 
+// What goes between nodes shares the network with other traffic.
+void StepModel::contend(Cell& cell, double stretch) {
+  if (stretch <= 1.0) return;
+  const double more = (stretch - 1.0) * cell.v[Cell::network];
+  cell.v[Cell::communication] += more;
+  cell.v[Cell::total] += more;
+}
+
 StepCost StepModel::priced(const Cell& cell, double host_s) {
   StepCost cost;
   cost.seconds = cell.v[Cell::total] + host_s;
@@ -230,6 +243,8 @@ StepCost StepModel::priced(const Cell& cell, double host_s) {
   cost.tensor_s = cell.v[Cell::tensor];
   cost.memory_s = cell.v[Cell::memory];
   cost.link_s = cell.v[Cell::link];
+  cost.network_bytes = cell.v[Cell::network_bytes];
+  cost.network_s = cell.v[Cell::network_wire];
   return cost;
 }
 
@@ -276,6 +291,7 @@ StepCost StepModel::plain_cost(const StepInput& step) const {
     const double slower = throttled(cell);
     for (std::size_t f = 0; f <= Cell::elementwise; ++f) cell.v[f] *= slower;
   }
+  contend(cell, step.network_stretch);
   const auto sequences = step.decode_batch + static_cast<std::int32_t>(step.chunks.size());
   return priced(cell, host_seconds(sequences, !step.chunks.empty()));
 }

@@ -60,6 +60,7 @@ class StepModel final : public StepTimer {
     return wide() || deployment_.speculation.guesses() > 0;
   }
   [[nodiscard]] StepCost wide_cost(const StepInput& step) const;  // step_wide.cpp
+  static void contend(Cell& cell, double stretch);
   [[nodiscard]] static StepCost priced(const Cell& cell, double host_s);
   [[nodiscard]] Cell prefill(const llm::Chunk& chunk) const;
   [[nodiscard]] Span decode_span(double batch, double context) const;

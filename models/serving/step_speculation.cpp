@@ -12,9 +12,9 @@ namespace foretoken::models::serving {
 namespace {
 
 void scale(StepCost& cost, double by) {
-  for (double* part :
-       {&cost.seconds, &cost.gemm_s, &cost.attention_s, &cost.experts_s, &cost.communication_s,
-        &cost.elementwise_s, &cost.host_s, &cost.tensor_s, &cost.memory_s, &cost.link_s})
+  for (double* part : {&cost.seconds, &cost.gemm_s, &cost.attention_s, &cost.experts_s,
+                       &cost.communication_s, &cost.elementwise_s, &cost.host_s, &cost.tensor_s,
+                       &cost.memory_s, &cost.link_s, &cost.network_bytes, &cost.network_s})
     *part *= by;
 }
 
@@ -23,8 +23,11 @@ void scale(StepCost& cost, double by) {
 StepCost StepModel::speculative_cost(const StepInput& step) const {
   const SpeculationSpec& spec = deployment_.speculation;
   const int k = spec.guesses();
-  const StepInput check{
-      step.decode_batch * (1 + k), step.decode_context * (1 + k), {}, step.decode_batch * (1 + k)};
+  const StepInput check{step.decode_batch * (1 + k),
+                        step.decode_context * (1 + k),
+                        {},
+                        step.decode_batch * (1 + k),
+                        step.network_stretch};
   StepCost cost = plain_cost(check);
   StepCost draft = plain_cost(step);
   draft.seconds -= draft.host_s;

@@ -31,6 +31,9 @@ struct RawCell {
     tensor,
     memory,
     link,
+    network,  // added by a network half as fast, see kernels::NetworkPart
+    network_wire,
+    network_bytes,
     kFields
   };
   std::array<double, kFields> v{};
@@ -40,7 +43,8 @@ struct RawCell {
   }
 };
 
-// One entry: total seconds, seconds by family, and busy seconds at peak rates (see StepCost).
+// One entry: total seconds, seconds by family, busy seconds at peak rates (see StepCost), and what
+// goes between nodes.
 struct Cell {
   enum Field : std::uint8_t {
     total,
@@ -52,6 +56,9 @@ struct Cell {
     tensor,
     memory,
     link,
+    network,
+    network_wire,
+    network_bytes,
     kFields
   };
   std::array<double, kFields> v{};

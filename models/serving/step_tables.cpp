@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "models/kernels/network_part.hpp"
 #include "sim/core/error.hpp"
 
 namespace foretoken::models::serving {
@@ -63,6 +64,8 @@ std::shared_ptr<const KernelSet> make_kernels(
     const std::shared_ptr<const kernels::Calibration>& calibration) {
   auto set = std::make_shared<KernelSet>();
   set->own = std::make_unique<const kernels::KernelModel>(node, engine.tables, calibration);
+  set->machine = kernels::machine_of(node);
+  set->parameters = kernels::PhysicalParameters::from(calibration->parameters);
   std::map<std::string, std::string> versions;  // the newest of each engine
   const std::string& folder = node.gpu.tables;
   // On a GPU without tables only an engine that borrows another's looks at all of them.
@@ -165,6 +168,11 @@ RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
   };
   for (const auto& op : operators) {
     const double alone = seconds(op.shape);
+    const kernels::NetworkPart between =
+        kernels::network_part(op.shape, kernels_->machine, kernels_->parameters);
+    cell.v[RawCell::network] += op.repeat * std::min(between.added_s, alone);
+    cell.v[RawCell::network_wire] += op.repeat * between.wire_s;
+    cell.v[RawCell::network_bytes] += op.repeat * between.bytes;
     if (const auto* collective = std::get_if<llm::CollectiveOp>(&op.shape)) {
       const bool inside = gpu.scale_up_bandwidth.value() > 0 && !collective->inter_node &&
                           collective->kind != llm::CollectiveKind::host_copy;

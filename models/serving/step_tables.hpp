@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "models/kernels/physics.hpp"
 #include "models/serving/spec.hpp"
 #include "models/serving/step_table.hpp"
 
@@ -31,6 +32,8 @@ inline double prefill_weight(double tokens, double prior) {
 struct KernelSet {
   std::unique_ptr<const kernels::KernelModel> own;
   std::vector<kernels::KernelModel> others;
+  kernels::Machine machine;
+  kernels::PhysicalParameters parameters;
   std::set<std::string> own_tables;  // with a user's own rows: believed whatever others take
 };
 std::shared_ptr<const KernelSet> make_kernels(

@@ -15,6 +15,8 @@ struct StepInput {
   std::int64_t decode_context = 0;     // tokens they attend to, their own included, summed
   std::span<const llm::Chunk> chunks;  // parts of prompts
   std::int32_t logits = 0;             // sequences whose next token is sampled in this step
+  // What goes between nodes takes so many times as long as with the network to itself.
+  double network_stretch = 1.0;
 };
 
 struct StepCost {      // seconds on the GPUs of one replica
@@ -23,6 +25,9 @@ struct StepCost {      // seconds on the GPUs of one replica
          host_s = 0;
   // Busy time at full speed, for power: tensor cores, memory and links, each at its peak rate.
   double tensor_s = 0, memory_s = 0, link_s = 0;
+  // Between nodes: bytes that each GPU sends and receives, and their time at the rate that they
+  // have with the network to themselves.
+  double network_bytes = 0, network_s = 0;
 };
 
 StepCost& operator+=(StepCost& a, const StepCost& b);

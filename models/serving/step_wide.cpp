@@ -152,6 +152,8 @@ StepCost StepModel::wide_cost(const StepInput& step) const {
     const double slower = throttled(compute);
     for (std::size_t f = 0; f <= Cell::elementwise; ++f) compute.v[f] *= slower;
   }
+  contend(compute, step.network_stretch);
+  contend(travel, step.network_stretch);
   const double c = compute.v[Cell::total], d = travel.v[Cell::total];
   double added = d;  // by the exchange, to the time of the step
   if (two) {
@@ -162,7 +164,8 @@ StepCost StepModel::wide_cost(const StepInput& step) const {
   }
   compute.v[Cell::communication] += added;
   compute.v[Cell::total] += added;
-  compute.v[Cell::link] += travel.v[Cell::link];
+  for (const auto f : {Cell::link, Cell::network, Cell::network_wire, Cell::network_bytes})
+    compute.v[f] += travel.v[f];
   add_head(compute, step.logits);
   // Every attention rank has a host process of its own.
   const double on_rank =

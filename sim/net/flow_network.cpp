@@ -124,9 +124,10 @@ void FlowNetwork::tell_change(std::uint32_t flow, double after) {
   watcher_->rate_changed({transfer.tag, paths_[flow], strands_[flow], transfer.rate, after});
 }
 
-void FlowNetwork::settle_all(Time now) {
+void FlowNetwork::settle_all(Time now, bool all) {
   refresh(now);
-  for (const Due& due : heap_) settle(due.flow, now);
+  for (const Due& due : heap_)
+    if (all || !transfers_[due.flow].leisure) settle(due.flow, now);
 }
 
 void FlowNetwork::refresh(Time now) {
@@ -196,6 +197,11 @@ std::span<const FlowNetwork::Completion> FlowNetwork::complete(Time now) {
 double FlowNetwork::rate(FlowId flow) {
   refresh(changed_at_);
   return transfers_[flow.value].rate;
+}
+
+LinkId FlowNetwork::bottleneck(FlowId flow) {
+  refresh(changed_at_);
+  return transfers_[flow.value].bottleneck;
 }
 
 double FlowNetwork::bytes_carried(LinkId link, Time now) {

@@ -42,8 +42,10 @@ class FlowNetwork {
  public:
   // Not owned; null = none.
   void watch(FlowWatcher* watcher) { watcher_ = watcher; }
-  // Brings every flow's account to `now`.
-  void settle_all(Time now);
+  // Brings every flow's account to `now`; those at leisure only with `all`.
+  void settle_all(Time now, bool all = true);
+  // Of a flow whose account need not be up to date between changes of its own.
+  void at_leisure(FlowId flow) { transfers_[flow.value].leisure = true; }
 
   LinkId add_link(double capacity_bytes_per_s);
   // Every flow over one of the two goes over the other as well (in and out of an adapter): the
@@ -69,6 +71,12 @@ class FlowNetwork {
   std::span<const Completion> complete(Time now);
 
   [[nodiscard]] double rate(FlowId flow);
+  // The saturated link that holds it to that rate; invalid: its own cap.
+  [[nodiscard]] LinkId bottleneck(FlowId flow);
+  // Flows over a link now, those over a link merged with it included.
+  [[nodiscard]] std::size_t flows_on(LinkId link) const {
+    return solver_.flow_count(standing_for(link));
+  }
   [[nodiscard]] std::span<const LinkId> path(FlowId flow) const { return paths_[flow.value]; }
   // By link of the path; empty = one each.
   [[nodiscard]] std::span<const std::uint32_t> strands(FlowId flow) const {
@@ -90,6 +98,7 @@ class FlowNetwork {
     LinkId bottleneck;
     std::uint64_t tag = 0;
     std::uint32_t heap_at = UINT32_MAX;
+    bool leisure = false;
   };
   struct Due {  // heap entry: completion at the present rate, or earlier if that has been put off
     Time at;

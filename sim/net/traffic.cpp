@@ -12,6 +12,8 @@ namespace foretoken::sim::net {
 
 namespace {
 
+constexpr double kEndless = 1e20;  // bytes: beyond the clock's range at any rate
+
 // Heap order: the earliest event in front.
 constexpr auto kLater = [](const auto& a, const auto& b) {
   return a.at != b.at ? a.at > b.at : a.sequence > b.sequence;
@@ -144,7 +146,7 @@ void Traffic::add_path(const Transfer& transfer, double bytes) {
   for (const LinkId id : path_) {
     if (message_bound_ && topology_.link(id).half_bytes > 0)
       cap_ = std::min(cap_, topology_.link(id).payload_bytes_per_s(message));
-    load_[id.value] += bytes;
+    if (bytes < kEndless) load_[id.value] += bytes;
     std::uint32_t& place = place_[id.value];
     if (place == UINT32_MAX) {
       place = static_cast<std::uint32_t>(all_links_.size());
@@ -156,8 +158,8 @@ void Traffic::add_path(const Transfer& transfer, double bytes) {
 }
 
 // A transfer and those of its bundle, each with that many bytes to go.
-void Traffic::start_flow(std::uint32_t job, std::uint32_t first, double bytes, Time now,
-                         bool reroute) {
+std::uint32_t Traffic::start_flow(std::uint32_t job, std::uint32_t first, double bytes, Time now,
+                                  bool reroute) {
   const Running& running = jobs_[job];
   const std::vector<Transfer>& transfers = running.job.stages[running.stage].transfers;
   const Transfer& transfer = transfers[first];
@@ -178,7 +180,10 @@ void Traffic::start_flow(std::uint32_t job, std::uint32_t first, double bytes, T
     add_path(transfers[t], bytes);
   }
   for (const LinkId link : all_links_) place_[link.value] = UINT32_MAX;
-  if (bytes <= 0.0 || all_links_.empty()) return transfer_ended(job, now);
+  if (bytes <= 0.0 || all_links_.empty()) {
+    transfer_ended(job, now);
+    return UINT32_MAX;
+  }
   const double message = transfer.message_bytes > 0 ? transfer.message_bytes : transfer.bytes;
   double ideal = cap_;
   for (std::size_t i = 0; i < all_links_.size(); ++i)
@@ -188,6 +193,7 @@ void Traffic::start_flow(std::uint32_t job, std::uint32_t first, double bytes, T
     all_links_.push_back(LinkId{transfer.limit.value});
     strands_.push_back(end - first);
   }
+  if (bytes < kEndless) touch_streams(all_links_);
   if (end - first == 1) strands_.clear();
   std::uint32_t tag;
   if (free_flying_.empty()) {
@@ -197,7 +203,90 @@ void Traffic::start_flow(std::uint32_t job, std::uint32_t first, double bytes, T
     tag = free_flying_.back();
     free_flying_.pop_back();
   }
-  flying_[tag] = {job, first, ideal, net_.start(all_links_, bytes, cap_, now, tag, strands_)};
+  flying_[tag] = {job, first, ideal, net_.start(all_links_, bytes, cap_, now, tag, strands_), {}};
+  return tag;
+}
+
+// --- streams ------------------------------------------------------------------------------------
+
+StreamId Traffic::open_stream(std::uint16_t owner, std::vector<Transfer> transfers) {
+  SIM_ASSERT(!transfers.empty(), "a stream goes somewhere");
+  Stream stream;
+  stream.job = static_cast<std::uint32_t>(jobs_.size());
+  jobs_.emplace_back();
+  Running& running = jobs_.back();
+  for (Transfer& transfer : transfers) {
+    SIM_ASSERT(transfer.from != transfer.to, "a stream goes from one node to another");
+    transfer.bundle = 1;
+    transfer.bytes = kEndless;
+  }
+  running.job.owner = owner;
+  running.job.stages.push_back({Duration(), std::move(transfers)});
+  running.left = 1;
+  route_stage(running);
+  running.routed = failures_;
+  stream.links = running.paths;
+  std::sort(stream.links.begin(), stream.links.end());
+  stream.links.erase(std::unique(stream.links.begin(), stream.links.end()), stream.links.end());
+  streams_on_.resize(topology_.link_count());
+  for (const LinkId link : stream.links)
+    streams_on_[link.value].push_back(static_cast<std::uint32_t>(streams_.size()));
+  streams_.push_back(std::move(stream));
+  return StreamId{static_cast<std::uint32_t>(streams_.size() - 1)};
+}
+
+void Traffic::touch_streams(std::span<const LinkId> links) {
+  if (streams_.empty()) return;
+  for (const LinkId link : links)
+    if (link.value < streams_on_.size())
+      for (const std::uint32_t stream : streams_on_[link.value]) streams_[stream].touched = true;
+}
+
+// Ends what is on its way and goes on at another rate.
+void Traffic::run_stream(Stream& stream, double rate, Time now) {
+  if (stream.flying != UINT32_MAX) {
+    (void)net_.abort(flying_[stream.flying].flow, now);
+    free_flying_.push_back(stream.flying);
+    stream.flying = UINT32_MAX;
+  }
+  if (rate <= 0.0) return;
+  for (Transfer& transfer : jobs_[stream.job].job.stages.front().transfers)
+    transfer.cap_bytes_per_s = rate;
+  stream.flying = start_flow(stream.job, 0, kEndless, now, false);
+  Flying& flying = flying_[stream.flying];
+  flying.ideal = std::max(stream.wanted, rate);
+  flying.held = stream.held;
+  net_.at_leisure(flying.flow);
+}
+
+void Traffic::set_rate(StreamId id, double rate, double wanted, LinkId held, Time now) {
+  Stream& stream = streams_[id.value];
+  if (rate == stream.rate && wanted == stream.wanted && held == stream.held) return;
+  if (accounts_) accounts_->advance(now);
+  now_ = std::max(now_, now);
+  stream.rate = rate;
+  stream.wanted = wanted;
+  stream.held = held;
+  run_stream(stream, rate, now);
+}
+
+Traffic::Share Traffic::share_of(StreamId id, double cap, Time now) {
+  Stream& stream = streams_[id.value];
+  if (accounts_) accounts_->advance(now);
+  now_ = std::max(now_, now);
+  run_stream(stream, cap, now);
+  const FlowId flow = flying_[stream.flying].flow;
+  const Share share{net_.rate(flow), net_.bottleneck(flow)};
+  run_stream(stream, stream.rate, now);
+  return share;
+}
+
+bool Traffic::shares_links(StreamId id) {
+  Stream& stream = streams_[id.value];
+  stream.touched = false;
+  const std::size_t own = stream.flying != UINT32_MAX ? 1 : 0;
+  return std::any_of(stream.links.begin(), stream.links.end(),
+                     [&](LinkId link) { return net_.flows_on(link) > own; });
 }
 
 void Traffic::transfer_ended(std::uint32_t job, Time now) {
@@ -223,6 +312,7 @@ void Traffic::complete(Time now) {
     const double bytes = running.job.stages[running.stage].transfers[flying.transfer].bytes;
     const auto path = net_.path(completion.flow);
     const auto strands = net_.strands(completion.flow);
+    touch_streams(path);
     for (std::size_t i = 0; i < path.size(); ++i) {
       if (path[i].value >= load_.size()) continue;
       double& load = load_[path[i].value];
@@ -293,6 +383,12 @@ void Traffic::set_health(LinkId link, double share, Time now) {
       return (id.value | 1U) == (link.value | 1U) && id.value < topology_.link_count();
     });
     if (!hit) continue;
+    const auto stream = std::find_if(streams_.begin(), streams_.end(),
+                                     [&](const Stream& one) { return one.flying == tag; });
+    if (stream != streams_.end()) {
+      run_stream(*stream, stream->rate, now);
+      continue;
+    }
     const double left = net_.abort(flying.flow, now);
     free_flying_.push_back(tag);
     start_flow(flying.job, flying.transfer, left, now, true);
@@ -302,12 +398,14 @@ void Traffic::set_health(LinkId link, double share, Time now) {
 std::vector<LinkAccount> Traffic::accounts(Time end) {
   if (!accounts_) return {};
   accounts_->advance(end);
+  net_.settle_all(end);
   return accounts_->links();
 }
 
 std::vector<WaitEntry> Traffic::waits(Time end) {
   if (!accounts_) return {};
   accounts_->advance(end);
+  net_.settle_all(end);
   return accounts_->waits();
 }
 

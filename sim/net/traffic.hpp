@@ -17,6 +17,7 @@ namespace foretoken::sim::net {
 
 using JobId = core::Id<struct JobTag>;
 using LimitId = core::Id<struct LimitTag>;
+using StreamId = core::Id<struct StreamTag>;
 
 inline constexpr double kNoCap = std::numeric_limits<double>::infinity();
 
@@ -75,6 +76,25 @@ class Traffic {
 
   // Starts a job at `now` or later. Throws InputError where no path joins two of its endpoints.
   JobId submit(Job job, Time at);
+  // Traffic without an end that comes in bursts, with so many bytes a second on average: what an
+  // engine's steps exchange. Its transfers, at least one, progress together at a rate that is set,
+  // and begin at none.
+  StreamId open_stream(std::uint16_t owner, std::vector<Transfer> transfers);
+  // Rate of one transfer, at most its share of the links. What it falls short of `wanted` is
+  // waiting that the others on `held` are to blame for, where that link is valid.
+  void set_rate(StreamId stream, double rate, double wanted, LinkId held, Time now);
+  // What one of its transfers would get beside what goes on now, were it to ask for `cap`, and the
+  // link that holds it back.
+  struct Share {
+    double rate = 0.0;
+    LinkId link;  // invalid: none
+  };
+  [[nodiscard]] Share share_of(StreamId stream, double cap, Time now);
+  // Whether transfers of jobs came to its links or left them since shares_links() was last asked.
+  [[nodiscard]] bool touched(StreamId stream) const { return streams_[stream.value].touched; }
+  // Whether anything else is on its links.
+  [[nodiscard]] bool shares_links(StreamId stream);
+
   // Degrades, fails (0) or restores both directions of a link. Transfers over a failed link go on
   // over another path; InputError if there is none.
   void set_health(LinkId link, double share, Time now);
@@ -124,6 +144,15 @@ class Traffic {
     std::uint32_t transfer = 0;  // the first
     double ideal = 0.0;          // rate that it would have alone
     FlowId flow;
+    LinkId held;  // of a stream: see set_rate()
+  };
+  struct Stream {
+    std::uint32_t job = 0;
+    std::uint32_t flying = UINT32_MAX;  // none while its rate is 0
+    double rate = 0.0, wanted = 0.0;
+    LinkId held;
+    std::vector<LinkId> links;
+    bool touched = true;
   };
   struct Event {
     Time at;
@@ -135,7 +164,11 @@ class Traffic {
 
   void push(Event event);
   void begin_stage(std::uint32_t job, Time now);
-  void start_flow(std::uint32_t job, std::uint32_t first, double bytes, Time now, bool reroute);
+  void touch_streams(std::span<const LinkId> links);
+  void run_stream(Stream& stream, double rate, Time now);
+  // Returns its place in flying_; UINT32_MAX if it takes no time.
+  std::uint32_t start_flow(std::uint32_t job, std::uint32_t first, double bytes, Time now,
+                           bool reroute);
   void route(const Running& running, std::uint32_t transfer);
   void route_stage(Running& running);
   void add_path(const Transfer& transfer, double bytes);
@@ -149,6 +182,8 @@ class Traffic {
   std::vector<double> load_;  // by link, for adaptive routes: bytes given to it so far
   std::vector<Running> jobs_;
   std::vector<std::uint32_t> free_jobs_;
+  std::vector<Stream> streams_;
+  std::vector<std::vector<std::uint32_t>> streams_on_;  // by link, once there are any
   std::vector<Flying> flying_;
   std::vector<std::uint32_t> free_flying_;
   std::vector<Event> events_;  // binary heap, earliest first

@@ -24,7 +24,7 @@ void Traffic::Accounts::advance(Time now) {
     ++bin_index_;
     bin_end_ += bin_;
   }
-  traffic_.net_.settle_all(now);
+  traffic_.net_.settle_all(now, false);
 }
 
 std::uint16_t Traffic::Accounts::owner_of(std::uint64_t tag) const {
@@ -44,13 +44,19 @@ Traffic::Accounts::Book& Traffic::Accounts::book(LinkId link) {
   return at->second;
 }
 
-// Lost time is the fault of the others on the link, each by the rate that it has there.
-void Traffic::Accounts::blame(std::uint16_t who, LinkId link, const Book& book, double seconds) {
+// Lost time is the fault of what is on the link, by the rate that each kind has there; `own` of who
+// waits does not count.
+void Traffic::Accounts::blame(std::uint16_t who, LinkId link, const Book& book, double own,
+                              double seconds) {
+  const auto rate = [&](std::uint16_t owner) {
+    const double there = book.rate[owner] - (owner == who ? own : 0.0);
+    return there > kNoWait * book.rate[owner] ? there : 0.0;
+  };
   double sum = 0.0;
-  for (const double rate : book.rate) sum += std::max(0.0, rate);
+  for (std::uint16_t whom = 0; whom < owners_; ++whom) sum += rate(whom);
   if (sum <= 0.0) return;
   for (std::uint16_t whom = 0; whom < owners_; ++whom)
-    if (book.rate[whom] > 0.0) waits_[{link.value, who, whom}] += seconds * book.rate[whom] / sum;
+    if (rate(whom) > 0.0) waits_[{link.value, who, whom}] += seconds * rate(whom) / sum;
 }
 
 void Traffic::Accounts::moved(const Span& span) {
@@ -66,13 +72,18 @@ void Traffic::Accounts::moved(const Span& span) {
     add(account.bytes, bytes);
     account.owner_bytes[owner] += bytes;
   }
-  const double ideal = traffic_.flying_[span.tag].ideal;
-  const double lost = seconds * (1.0 - span.rate / ideal);
-  if (!span.bottleneck.valid() || lost <= kNoWait * seconds) return;
-  Book& held = book(span.bottleneck);
+  const Flying& flying = traffic_.flying_[span.tag];
+  const double lost = seconds * (1.0 - span.rate / flying.ideal);
+  // A stream is at the rate that it asks for; where it asks for less than it wants, it waits.
+  const LinkId link = flying.held.valid() ? flying.held : span.bottleneck;
+  if (!link.valid() || lost <= kNoWait * seconds) return;
+  Book& held = book(link);
   add(held.account.waiting_s, lost);
   held.account.owner_waited[owner] += lost;
-  blame(owner, span.bottleneck, held, lost);
+  double own = 0.0;  // of a stream, on that link
+  for (std::size_t i = 0; flying.held.valid() && i < span.links.size(); ++i)
+    if (span.links[i] == link) own = span.rate * (span.strands.empty() ? 1.0 : span.strands[i]);
+  blame(owner, link, held, own, lost);
 }
 
 void Traffic::Accounts::rate_changed(const Change& change) {

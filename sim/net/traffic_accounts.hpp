@@ -27,7 +27,7 @@ class Traffic::Accounts : public FlowWatcher {
   };
   Book& book(LinkId link);
   [[nodiscard]] std::uint16_t owner_of(std::uint64_t tag) const;
-  void blame(std::uint16_t who, LinkId link, const Book& book, double seconds);
+  void blame(std::uint16_t who, LinkId link, const Book& book, double own, double seconds);
 
   Traffic& traffic_;
   std::uint16_t owners_;

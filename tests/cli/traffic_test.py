@@ -85,6 +85,44 @@ class TrafficTest(CliTest):
                        if to.startswith("node3.nic"))
             self.assertAlmostEqual(into * 0.89 / moves["bytes"], 1.0, places=2)
 
+    def test_steps_and_kv_hold_each_other_up(self):
+        beside = HOME / "scenarios" / "network" / "expert-exchange-beside-kv.yaml"
+        answers = {}
+        for nic in ("100Gb/s", "400Gb/s"):
+            for mode in ("flows", "analytic"):
+                answer = self.run_it("run", beside, "--set", f"network.mode={mode}", "--set", "workload.requests=150",
+                                     "--set", f"hardware.nic_bandwidth={nic}", "--out", mode + nic[:3], "--json")
+                self.expect(answer, 0)
+                answers[mode, nic] = answer.json()
+                self.assertTrue(answers[mode, nic]["conservation"]["passed"])
+        uses = {key: answer["network"]["uses"] for key, answer in answers.items()}
+        tpot = {key: answer["mean_tpot_ms"] for key, answer in answers.items()}
+        narrow, wide = uses["flows", "100Gb/s"]["steps"], uses["flows", "400Gb/s"]["steps"]
+        self.assertGreater(narrow["slowdown"], 1.02)
+        self.assertGreater(wide["slowdown"], 1.0)
+        self.assertLess(wide["slowdown"] - 1, (narrow["slowdown"] - 1) / 4)
+        for nic in ("100Gb/s", "400Gb/s"):
+            self.assertNotIn("steps", uses["analytic", nic])
+            self.assertGreater(uses["flows", nic]["kv_transfer"]["slowdown"], 1.05)
+        held_up = {nic: tpot["flows", nic] / tpot["analytic", nic] - 1 for nic in ("100Gb/s", "400Gb/s")}
+        self.assertGreater(held_up["100Gb/s"], 0.01)
+        self.assertLess(held_up["400Gb/s"], held_up["100Gb/s"] / 3)
+        with h5py.File(self.folder / "flows100" / "run.h5") as tables:
+            network = tables["network"]
+            self.assertLessEqual(max(network["utilisation"][:]), 1.001)
+            # Sent by a NIC, received by a NIC: as much.
+            sent = received = 0.0
+            for b, a, z in zip(network["link_bytes_steps"][:], network["link_from"].asstr()[:],
+                               network["link_to"].asstr()[:]):
+                sent += b * (".nic" in a and "leaf" in z)
+                received += b * (".nic" in z and "leaf" in a)
+            self.assertGreater(sent, narrow["bytes"])
+            self.assertAlmostEqual(sent / received, 1.0, places=6)
+        story = self.run_it("explain", "flows100", "traffic=steps")
+        self.expect(story, 0)
+        self.assertRegex(story.out, r"lost [0-9.]+ ms to kv_transfer")
+        self.expect(self.run_it("explain", "flows100", "traffic=experts"), 3, "there are: kv_transfer")
+
     def test_bad_fabric(self):
         for old, new, words in (("nodes: 0-3}\n    tokens", "nodes: 0-9}\n    tokens", "layout larger than the fabric"),
                                 ("nodes: 8", "nodes: 8\n  nic_bandwidth: 400GB/s", "then write 400Gb/s"),

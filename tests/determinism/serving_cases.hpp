@@ -12,6 +12,7 @@ namespace foretoken::models::serving::testing {
 struct Case {
   std::string name;
   ServingSpec spec;
+  double between_s = 0.0;  // of a step, between nodes
 };
 
 inline std::vector<Case> serving_cases() {
@@ -77,11 +78,36 @@ inline std::vector<Case> serving_cases() {
     c.spec.deployment.nodes = 1;
     c.spec.deployment.node.gpus = 8;
   }
+  // Replicas of two nodes each: KV handed over and what steps exchange hold each other up.
+  ServingSpec shared = fed;
+  shared.deployment.engine.client_s = 0.0;
+  shared.deployment.model.layers = 1;
+  shared.deployment.model.attention.heads = shared.deployment.model.attention.kv_heads = 1;
+  shared.deployment.model.attention.head_dim = 1;
+  shared.deployment.layout.tensor = 16;
+  shared.deployment.node.gpus = shared.deployment.node.nics = 8;
+  shared.deployment.node.nic_bandwidth = hardware::BytesPerSecond(2e4);
+  shared.deployment.replicas = 2;
+  shared.deployment.nodes = 4;
+  shared.deployment.role = PoolRole::prefill;
+  shared.pools.push_back(shared.deployment);
+  shared.pools[0].role = PoolRole::decode;
+  shared.workload.requests = 400;
+  shared.workload.arrivals = PoissonArrivals{12.0};
+  shared.cluster.network.emplace().shape.kind = collective::NetworkKind::single_switch;
+  for (int i = 0; i < 3; ++i)
+    shared.cluster.faults.events.push_back({FaultKind::gpu, i % 2, 16 * (i / 2),
+                                            Duration::from_seconds(4.0 + 3.0 * i),
+                                            Duration::from_seconds(2.0), 1.0});
+  shared.cluster.rules.retries = 2;
+  shared.cluster.rules.retry_delay = Duration::from_seconds(0.5);
+  cases.push_back({"steps and hand-overs on one network", shared, 0.002});
   return cases;
 }
 
 inline ServingResult run_case(const Case& c, const sim::engine::RunOptions& options) {
-  return simulate_with(c.spec, LinearTimer(0.004, 0.0002, 0.0001, 1e-6), blocks(150), options);
+  return simulate_with(c.spec, LinearTimer(0.004, 0.0002, 0.0001, 1e-6, c.between_s), blocks(150),
+                       options);
 }
 
 class Digest {
@@ -132,6 +158,11 @@ inline std::uint64_t digest(const ServingResult& r) {
   for (const std::int64_t n : {r.arrived, r.completed, r.rejected, r.unfinished, r.total_steps,
                                r.preemptions, r.input_tokens, r.output_tokens})
     d.add(n);
+  if (r.network) {
+    for (const auto& use : r.network->uses)
+      for (const double x : {use.bytes, use.seconds, use.alone_s}) d.add(x);
+    for (const auto& wait : r.network->waits) d.add(wait.seconds);
+  }
   d.add(r.run.hash);
   d.add(r.run.events);
   return d.value();

@@ -8,12 +8,13 @@
 
 namespace foretoken::models::serving::testing {
 
-// step = fixed + per decode + per prompt token + per attended token, in seconds.
+// step = fixed + per decode + per prompt token + per attended token, in seconds; and the time of
+// what goes between nodes, 1,000 B of each GPU.
 struct LinearTimer final : StepTimer {
-  double fixed = 0, per_decode = 0, per_prompt_token = 0, per_context = 0;
+  double fixed = 0, per_decode = 0, per_prompt_token = 0, per_context = 0, between = 0;
 
-  LinearTimer(double f, double d, double p, double c = 0)
-      : fixed(f), per_decode(d), per_prompt_token(p), per_context(c) {}
+  LinearTimer(double f, double d, double p, double c = 0, double n = 0)
+      : fixed(f), per_decode(d), per_prompt_token(p), per_context(c), between(n) {}
   [[nodiscard]] StepCost cost(const StepInput& step) const override {
     StepCost cost;
     double tokens = 0;
@@ -22,6 +23,11 @@ struct LinearTimer final : StepTimer {
     cost.attention_s = per_context * static_cast<double>(step.decode_context);
     cost.seconds = cost.gemm_s + cost.attention_s;
     cost.memory_s = cost.seconds / 2;
+    if (between <= 0) return cost;
+    cost.network_s = between;
+    cost.network_bytes = 1000;
+    cost.communication_s = step.network_stretch * between;
+    cost.seconds += cost.communication_s;
     return cost;
   }
 };

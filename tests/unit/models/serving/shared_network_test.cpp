@@ -16,7 +16,7 @@ using foretoken::sim::core::Time;
 namespace {
 
 // Three servers of two GPUs and two NICs of 1,000 B/s on one switch; one storage node of 500 B/s.
-SharedFabric fabric(bool flows) {
+SharedFabric fabric(bool flows, int servers = 3) {
   collective::ServerShape server;
   server.name = "small";
   server.gpus = server.nics = 2;
@@ -28,7 +28,8 @@ SharedFabric fabric(bool flows) {
   network.hop_latency = Duration();
   network.storage_nodes = 1;
   network.storage_bandwidth = BytesPerSecond(500);
-  return {std::make_shared<const collective::Fabric>(build_fabric(server, 3, network)), flows, 0.1};
+  return {std::make_shared<const collective::Fabric>(build_fabric(server, servers, network)), flows,
+          0.1};
 }
 
 constexpr double kShare = 0.89;  // of a NIC that RDMA reaches, TransferParameters
@@ -121,6 +122,62 @@ TEST_CASE("what a library or a disk allows is a limit of each move") {
   CHECK(drain(network)[0].second == Approx(3.0 + 890 / kShare / 100).epsilon(1e-3));
 }
 
+// Two replicas of two servers each. Steps of the first would be on the network for a quarter of the
+// time. 3,560 B handed over from its four GPUs are 1,000 B of each NIC, 1 s alone. In a burst the
+// two share a NIC: what steps send takes twice as long, and a step 1.25 times; of the time as it
+// goes that is 0.2, which leave 800 B/s: 1.25 s. The steps lose a fifth of it: 0.25 s.
+TEST_CASE("steps and a hand-over on the same NICs hold each other up") {
+  for (const bool flows : {true, false}) {
+    const SharedFabric on = fabric(flows, 4);
+    const PoolPlace pools[] = {{1, 4, 4, 2}, {1, 4, 4, 2}};
+    SharedNetwork network(on, place_replicas(*on.fabric, pools), 1.0);
+    REQUIRE(network.carries_steps(0) == flows);
+    if (flows) {
+      network.set_load(0, {250, 0.25, 0.25}, Time::zero());
+      CHECK(network.stretches(Time::zero()).empty());
+    }
+    network.start(hand_over(0, 1, 3560), Time::zero(), 1);
+    if (flows) {
+      const Time began = network.next_event();
+      CHECK(network.advance(began).empty());
+      const auto slower = network.stretches(began);
+      REQUIRE(slower.size() == 1);
+      CHECK(slower[0].replica == 0);
+      CHECK(slower[0].times == Approx(2.0));
+      CHECK(network.stretches(began).empty());  // told once
+      network.set_load(0, {200, 0.2, 0.25}, began);
+    }
+    const auto ends = drain(network);
+    REQUIRE(ends.size() == 1);
+    CHECK(ends[0].second == Approx(flows ? 1.25 : 1.0).epsilon(1e-3));
+    if (!flows) continue;
+    const Time end = Time::zero() + Duration::from_seconds(ends[0].second);
+    const auto again = network.stretches(end);
+    REQUIRE(again.size() == 1);
+    CHECK(again[0].times == 1.0);
+    const NetworkResult result = network.result();
+    const auto& steps = result.uses[static_cast<std::size_t>(NetworkUse::steps)];
+    CHECK(steps.bytes == Approx(4 * 200 * 1.25).epsilon(1e-3));
+    CHECK(steps.seconds == Approx(1.25).epsilon(1e-3));
+    CHECK(steps.alone_s == Approx(1.0).epsilon(1e-3));
+    double lost = 0.0;
+    for (const auto& wait : result.waits)
+      if (wait.who == NetworkUse::steps) {
+        CHECK(wait.whom == NetworkUse::kv);
+        lost += wait.seconds;
+      }
+    CHECK(lost == Approx(0.25).epsilon(1e-3));
+    // Bytes out of the NICs of the first replica: all that was handed over, and the steps'.
+    for (const LinkUse& use : result.links)
+      for (const float bytes : use.bytes) CHECK(bytes <= 1e3 * result.bin_s * 1.0001);
+  }
+}
+
+TEST_CASE("steps of replicas inside a node go over no network") {
+  SharedNetwork network = three_replicas(true);
+  for (const std::uint32_t replica : {0U, 1U, 2U}) CHECK_FALSE(network.carries_steps(replica));
+}
+
 namespace {
 
 // Prefill on node 0, decode on node 1, 4 B of KV a token, NICs of 1,000 B/s.
@@ -168,6 +225,41 @@ TEST_CASE("prompts that are done at once wait for each other on the way to the d
     CHECK(r.network->uses[0].moves == 2);
     CHECK(r.network->uses[0].bytes == 160);
   }
+}
+
+// Replicas of two nodes, 64 B of KV a token, NICs of 1,000 B/s; of a step of 10 ms, 5 ms between
+// nodes. The first request decodes when the KV of the second, 200 tokens, comes: 800 B a NIC,
+// 0.899 s alone. Steps take 15 ms meanwhile, on the network for a third of it; that leaves two
+// thirds to the KV: 1.348 s, in which steps lose a third.
+TEST_CASE("a decoding replica is held up while KV comes in, and holds it up") {
+  const double alone_s = 800 / kShare / 1e3, shared_s = 1.5 * alone_s;
+  double ends[2][2] = {};
+  for (const bool flows : {true, false}) {
+    ServingSpec spec = networked(1, {{0.0, 1, 400}, {0.5, 200, 2}});
+    DeploymentSpec* pools[] = {&spec.deployment, &spec.pools[0]};
+    for (DeploymentSpec* pool : pools) {
+      pool->layout.tensor = 16;
+      pool->nodes = 2;
+      pool->batching.max_tokens = 1024;
+    }
+    spec.cluster.network->flows = flows;
+    MemoryAccount memory = blocks(1000);
+    const auto r = simulate_with(spec, LinearTimer(0.005, 0.0, 0.0, 0.0, 0.005), memory, {});
+    for (const std::string& error : r.conservation_errors) FAIL_CHECK(error);
+    REQUIRE(r.completed == 2);
+    for (std::size_t i = 0; i < 2; ++i) ends[flows ? 0 : 1][i] = r.requests.last_token_s[i];
+    CHECK(r.network->open == 0);
+    const auto& steps = r.network->uses[static_cast<std::size_t>(NetworkUse::steps)];
+    if (flows) {  // 1,000 B a step and GPU, whatever holds it up
+      CHECK(steps.bytes == Approx(16e3 * static_cast<double>(r.total_steps)).epsilon(0.01));
+      CHECK(steps.seconds - steps.alone_s == Approx(shared_s / 3).epsilon(0.03));
+    } else {
+      CHECK(steps.bytes == 0.0);
+    }
+  }
+  // Two more hand-overs of a token each, and the front end's microseconds, are within the margin.
+  CHECK(ends[0][0] - ends[1][0] == Approx(shared_s / 3).epsilon(0.03));
+  CHECK(ends[0][1] - ends[1][1] == Approx(shared_s - alone_s).epsilon(0.03));
 }
 
 TEST_CASE("a replica that starts reads its weights from storage first") {

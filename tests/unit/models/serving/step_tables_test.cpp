@@ -87,3 +87,33 @@ TEST_CASE("Steps with prompts take the prefill factor instead") {
   d.engine.in_situ.gemm = 0.0;
   CHECK(StepModel(d, tables).cost(step).seconds == Approx(0.5 * alone));
 }
+
+// 16 GPUs on two nodes: sums go over the network, and only they are held up.
+TEST_CASE("A network that is shared stretches what goes between nodes") {
+  DeploymentSpec d = deployment();
+  d.layout.tensor = 16;
+  d.layout.gpus_per_node = 8;
+  d.node.nics = 8;
+  d.node.nic_bandwidth = hardware::BytesPerSecond(50e9);
+  const auto tables =
+      std::make_shared<const StepTables>(d, make_kernels(d.node, d.engine, no_tables()));
+  const StepModel model(d, tables);
+  const foretoken::models::llm::Chunk chunk{512, 0};
+  for (const bool prompts : {false, true}) {
+    StepInput step{16, 16 * 1024, {}, 16};
+    if (prompts) step.chunks = {&chunk, 1};
+    const StepCost alone = model.cost(step);
+    CHECK(alone.network_s > 0.0);
+    CHECK(alone.network_s < alone.communication_s);
+    CHECK(alone.network_bytes / alone.network_s <= 50e9);
+    step.network_stretch = 3.0;
+    const StepCost shared = model.cost(step);
+    CHECK(shared.seconds - alone.seconds == Approx(2.0 * alone.network_s));
+    CHECK(shared.communication_s - alone.communication_s == Approx(2.0 * alone.network_s));
+    CHECK(shared.gemm_s == alone.gemm_s);
+    CHECK(shared.network_s == alone.network_s);
+  }
+  d.layout.tensor = 8;
+  const StepModel inside(d, std::make_shared<const kernels::Calibration>());
+  CHECK(inside.cost({16, 16 * 1024, {}, 16}).network_s == 0.0);
+}

@@ -183,3 +183,53 @@ TEST_CASE("a link at half rate takes twice as long; a failed one is gone around"
   CHECK_THROWS_WITH(halved.set_health(slow.middle, 0.0, at_us(24)),
                     Catch::Contains("no path from a to c"));
 }
+
+// A stream from a to c beside a job from b to d: 1 GB/s in the middle. In a burst each has half;
+// at 0.2 GB/s on average it leaves the job 0.8 GB/s, so that 0.8 GB take 1 s. It wanted 0.4 GB/s:
+// half of that second is lost, to the job alone.
+TEST_CASE("a stream takes its mean rate and gets its share in a burst") {
+  Dumbbell net;
+  Traffic traffic(net.fabric, 2, us(100'000));
+  const StreamId stream = traffic.open_stream(1, {{net.a, net.c, 0.0, kNoCap, 0.0, {}}});
+  CHECK(traffic.next_event() == Time::never());
+  CHECK(traffic.share_of(stream, 7e8, Time::zero()).rate == Approx(7e8));
+  traffic.set_rate(stream, 2e8, 2e8, LinkId{}, Time::zero());
+  CHECK_FALSE(traffic.shares_links(stream));
+  CHECK(traffic.next_event() == Time::never());
+  traffic.submit(one(net.b, net.d, 8e8), Time::zero());
+  CHECK(traffic.advance(at_us(3)).empty());  // past the latency: the job flows
+  CHECK(traffic.shares_links(stream));
+  const Traffic::Share share = traffic.share_of(stream, 7e8, at_us(3));
+  CHECK(share.rate == Approx(5e8));
+  REQUIRE(share.link.valid());
+  CHECK(traffic.share_of(stream, 3e8, at_us(3)).rate == Approx(3e8));
+  CHECK_FALSE(traffic.share_of(stream, 3e8, at_us(3)).link.valid());
+  traffic.set_rate(stream, 2e8, 4e8, share.link, at_us(3));
+  const Time end = at_us(1'000'003);
+  CHECK(traffic.run() == end);
+  for (const LinkAccount& account : traffic.accounts(end))
+    if (account.link == share.link) {
+      CHECK(account.owner_bytes[0] == Approx(8e8));
+      CHECK(account.owner_bytes[1] == Approx(2e8).epsilon(1e-4));
+      CHECK(account.owner_waited[1] == Approx(0.5));
+    }
+  double lost = 0.0, own = 0.0;
+  for (const WaitEntry& wait : traffic.waits(end))
+    if (wait.who == 1) (wait.whom == 0 ? lost : own) += wait.seconds;
+  CHECK(lost == Approx(0.5));
+  CHECK(own == 0.0);
+  traffic.set_rate(stream, 0.0, 0.0, LinkId{}, end);
+  CHECK(traffic.share_of(stream, 7e8, end).rate == Approx(7e8));
+}
+
+TEST_CASE("a stream goes another way when a link fails") {
+  Dumbbell net;
+  const LinkId other = net.fabric.connect(net.left, net.right, core::BytesPerSecond(1e8), us(9));
+  Traffic traffic(net.fabric);
+  const StreamId stream = traffic.open_stream(0, {{net.a, net.c, 0.0, kNoCap, 0.0, {}}});
+  traffic.set_rate(stream, 2e8, 2e8, LinkId{}, Time::zero());
+  traffic.set_health(net.middle, 0.0, at_us(10));
+  CHECK(traffic.bytes_carried(other, at_us(20)) == Approx(1e8 * 10e-6));
+  traffic.set_rate(stream, 5e7, 5e7, LinkId{}, at_us(20));
+  CHECK(traffic.bytes_carried(other, at_us(30)) == Approx(1e8 * 10e-6 + 5e7 * 10e-6));
+}
