@@ -73,6 +73,8 @@ struct EngineSpec {
   std::vector<int>
       graph_batches;         // CUDA-graph capture sizes (decode batch is padded up); empty = none
   double expert_skew = 0.0;  // power-law exponent of routed traffic, when the scenario has none
+  // All-reduces up to so many bytes take the residual add and the norm behind them along; 0 = none.
+  hardware::Bytes fused_norm_reduce;
   InSitu in_situ;
   // Mean absolute error over runs of real servers of this engine, deployments left out of the fit;
   // 0 = not known.

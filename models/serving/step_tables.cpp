@@ -157,6 +157,18 @@ double StepTables::seconds(const llm::OperatorShape& shape) const {
   return least;
 }
 
+// What a product spends on bringing its input into blocks of a narrow format. Tables time it with
+// the product; in an engine it is a kernel of its own, which fusion does not take away. Where one
+// scale serves a whole tensor, the norm or activation before writes the narrow format itself.
+double StepTables::quantise_seconds(const llm::OperatorShape& shape) const {
+  const auto* gemm = std::get_if<llm::GemmOp>(&shape);
+  if (gemm == nullptr ||
+      (gemm->format != llm::WeightFormat::fp8_block && gemm->format != llm::WeightFormat::nvfp4))
+    return 0.0;
+  const double values = static_cast<double>(gemm->m) * static_cast<double>(gemm->k);
+  return seconds(llm::ElementwiseOp{values * (2.0 + llm::bytes_per_weight(gemm->format)), 1});
+}
+
 RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
   const auto& gpu = deployment_.node.gpu;
   RawCell cell;
@@ -200,9 +212,15 @@ RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
     cell.v[RawCell::memory] += op.repeat * memory;
     const double least = std::max(arithmetic, memory);
     switch (family_of(op.shape)) {
-      case Cell::gemm:
-        add(RawCell::gemm, RawCell::gemm_least, op.repeat, alone, least);
+      case Cell::gemm: {
+        const double quantise = std::min(quantise_seconds(op.shape), std::max(0.0, alone - least));
+        add(RawCell::gemm, RawCell::gemm_least, op.repeat, alone - quantise, least);
+        if (quantise > 0.0) {
+          cell.v[RawCell::elementwise] += op.repeat * quantise;
+          cell.v[RawCell::elementwise_kernels] += op.repeat;
+        }
         break;
+      }
       case Cell::attention:
         add(RawCell::attention, RawCell::attention_least, op.repeat, alone, least);
         break;
@@ -224,6 +242,11 @@ std::vector<llm::Operator> StepTables::dense_operators(std::int64_t tokens,
   auto operators =
       llm::dense_operators(d.model, d.layout, d.precision, tokens, 0, group, d.expert_skew);
   auto communication = llm::communication_operators(d.model, d.layout, d.precision, tokens);
+  const double row_bytes = 2.0 * d.model.hidden * static_cast<double>(tokens);
+  const double fused = d.engine.fused_norm_reduce.value();
+  if (d.layout.tensor > 1 && row_bytes <= fused)
+    for (auto& op : operators)
+      if (op.name == "add_norm") op.repeat = 1;  // the first; the others follow an all-reduce
   operators.insert(operators.end(), std::make_move_iterator(communication.begin()),
                    std::make_move_iterator(communication.end()));
   return operators;

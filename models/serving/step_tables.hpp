@@ -80,6 +80,7 @@ class StepTables {
  private:
   [[nodiscard]] RawCell sum(const std::vector<llm::Operator>& operators) const;
   [[nodiscard]] double peak(const llm::OperatorShape& shape) const;
+  [[nodiscard]] double quantise_seconds(const llm::OperatorShape& shape) const;
   [[nodiscard]] double seconds(const llm::OperatorShape& shape) const;
   [[nodiscard]] RawCell fill_dense(std::size_t index) const;
   [[nodiscard]] RawCell fill_group(std::size_t index) const;

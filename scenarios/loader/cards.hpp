@@ -82,6 +82,9 @@ Loaded<NodeCard> load_node(const std::string& name, const Catalogue& catalogue,
 // nearest listed one serves and a warning names it.
 Loaded<models::serving::EngineSpec> load_engine(const std::string& name, const Catalogue& catalogue,
                                                 const std::filesystem::path& base = {});
+// What the card of `engine` says of all its versions: the default one without figures of its own.
+models::serving::EngineSpec load_engine_family(const std::string& engine,
+                                               const Catalogue& catalogue);
 Loaded<PriceCard> load_prices(const std::string& name, const Catalogue& catalogue,
                               const std::filesystem::path& base = {});
 

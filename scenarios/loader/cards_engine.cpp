@@ -74,7 +74,7 @@ const std::vector<std::string_view>& figures() {
 // Figures that need a source where a card has them.
 std::vector<std::string_view> sourced_figures() {
   std::vector<std::string_view> names = figures();
-  names.insert(names.end(), {"in_situ", "served_error"});
+  names.insert(names.end(), {"fused_norm_reduce", "in_situ", "served_error"});
   return names;
 }
 
@@ -110,6 +110,7 @@ void read_figures(const YamlNode& node, EngineSpec& spec) {
     spec.memory_rule = *rule;
   }
   if (const auto bytes = node.optional<Bytes>("framework_reserve")) spec.framework_reserve = *bytes;
+  if (const auto bytes = node.optional<Bytes>("fused_norm_reduce")) spec.fused_norm_reduce = *bytes;
   seconds("host_step", spec.host_step_s);
   seconds("host_sequence", spec.host_sequence_s);
   seconds("host_prefill", spec.host_prefill_s);
@@ -247,7 +248,8 @@ models::kernels::EngineVersion tables_of(const YamlNode& root,
   return {text->substr(0, dash), text->substr(dash + 1)};
 }
 
-Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
+Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked,
+                               bool own_figures = true) {
   YamlFile file = YamlFile::open(path);
   const YamlNode root = file.root();
   const CardHead head = read_head(file, path, "engine");
@@ -272,7 +274,7 @@ Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
   spec.tables = tables_of(root, {head.name, wanted});
   file.finish();
   const Version& version = choose_version(versions, head.name, wanted, loaded.warnings);
-  read_version(version, spec);
+  if (own_figures) read_version(version, spec);
   spec.name = fmt::format("{}-{}", head.name, wanted);
   const std::vector<Diagnostic> noted = file.warnings();
   loaded.warnings.insert(loaded.warnings.end(), noted.begin(), noted.end());
@@ -280,6 +282,12 @@ Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked) {
 }
 
 }  // namespace
+
+EngineSpec load_engine_family(const std::string& engine, const Catalogue& catalogue) {
+  for (const fs::path& path : card_files(catalogue, "engines"))
+    if (engine == path.stem().string()) return read_engine(path, {}, false).card;
+  throw InputError(fmt::format("no engine '{}'", engine));
+}
 
 Loaded<EngineSpec> load_engine(const std::string& name, const Catalogue& catalogue,
                                const fs::path& base) {

@@ -198,15 +198,15 @@ EngineSpec RowReader::engine(const ServedRow& row) const {
   const std::lock_guard lock(mutex_);
   if (const auto known = read_engines_.find(name); known != read_engines_.end())
     return known->second;
-  // A version that is a word (a development image) takes the default's figures.
-  auto loaded = [&] {
+  // No version, or one that is a word (a development image): what the card says of all of them.
+  EngineSpec spec = [&] {
     try {
-      return loader::load_engine(name, catalogue_);
+      if (!row.engine_version.empty()) return loader::load_engine(name, catalogue_).card;
     } catch (const InputError&) {
-      return loader::load_engine(row.engine, catalogue_);
     }
+    return loader::load_engine_family(row.engine, catalogue_);
   }();
-  return read_engines_.emplace(name, loaded.card).first->second;
+  return read_engines_.emplace(name, std::move(spec)).first->second;
 }
 
 void RowReader::add_version_host(const ServedRow& row, EngineSpec& spec) const {
