@@ -25,8 +25,8 @@ using sim::core::InfeasibleError;
 
 // Candidates decided on before results are looked at again: fixed, so that threads change nothing.
 constexpr std::size_t kRound = 24;
-constexpr std::size_t kShownRejections = 40;         // of those simulated, nearest first
-constexpr std::size_t kExamples = 6;                 // of those a bound dropped, for each bound
+constexpr std::size_t kShownRejections = 40;  // of those simulated, nearest first
+constexpr std::size_t kExamples = 6;          // of those a bound dropped, for each bound
 
 enum class Outcome { meets, misses, dropped };
 
@@ -328,9 +328,8 @@ class Planner {
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     const std::size_t n = std::min(kTried, fallen_.size());
     std::vector<Decided> decided(n);
-    for_each_in_order(n, options_.threads, options_.interrupt, [&](std::size_t i) {
-      decided[i] = simulate_whole(fallen_[i].second);
-    });
+    for_each_in_order(n, options_.threads, options_.interrupt,
+                      [&](std::size_t i) { decided[i] = simulate_whole(fallen_[i].second); });
     for (std::size_t i = 0; i < n; ++i) {
       result_.simulated += decided[i].simulated;
       if (!decided[i].metrics || (nearest_ && decided[i].violation >= nearest_violation_)) continue;
@@ -408,8 +407,8 @@ class Planner {
   RunRules rules_;
   std::map<std::string, std::vector<Tried>> known_;  // by family
   std::set<std::size_t> borrowed_;                   // numbers of candidates
-  std::vector<double> least_cost_;  // by candidate number
-  std::vector<std::size_t> order_;  // candidate numbers, cheapest first
+  std::vector<double> least_cost_;                   // by candidate number
+  std::vector<std::size_t> order_;                   // candidate numbers, cheapest first
   std::vector<std::pair<double, Rejection>> misses_;
   std::vector<std::pair<double, std::size_t>> fallen_;  // dropped by a bound, by how much
   std::optional<Ranked> nearest_;

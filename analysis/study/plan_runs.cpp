@@ -130,7 +130,8 @@ std::optional<Tried> same_run(const Scenario& scenario, const std::vector<Tried>
   for (const Tried& tried : known) {
     const bool same_limit = tried.max_sequences == d.batching.max_sequences;
     if (!same_limit &&
-        (!tried.metrics || d.batching.policy == models::serving::BatchingPolicy::plugin || !each_ends(scenario.serving) ||
+        (!tried.metrics || d.batching.policy == models::serving::BatchingPolicy::plugin ||
+         !each_ends(scenario.serving) ||
          !never_binds(tried, d.batching.max_sequences, blocks_of_replica(scenario), d)))
       continue;
     Tried same = tried;

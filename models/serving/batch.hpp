@@ -192,8 +192,8 @@ class Batch {
   std::int64_t step_ = 0;        // decode steps done
   std::uint64_t admissions_ = 0;
   std::int64_t preemptions_ = 0;
-  std::int64_t swapped_blocks_ = 0;      // in host memory now
-  std::int64_t recomputed_tokens_ = 0;   // processed before and thrown away
+  std::int64_t swapped_blocks_ = 0;     // in host memory now
+  std::int64_t recomputed_tokens_ = 0;  // processed before and thrown away
   std::int64_t inside_blocks_ = 0, most_inside_ = 0, most_blocks_ = 0;
   std::vector<LeftBehind> left_behind_;  // first to be overwritten first
 };

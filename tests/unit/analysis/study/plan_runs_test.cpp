@@ -78,8 +78,8 @@ TEST_CASE("another price needs no other run", "[study]") {
 
 TEST_CASE("an overload shows in the first part of the traffic", "[study]") {
   Fixture f;
-  auto& arrivals = std::get<foretoken::models::serving::PoissonArrivals>(
-      f.scenario.serving.workload.arrivals);
+  auto& arrivals =
+      std::get<foretoken::models::serving::PoissonArrivals>(f.scenario.serving.workload.arrivals);
   arrivals.requests_per_s *= 100.0;
   const Traffic traffic = traffic_of(f.scenario);
   const RunRules in_part{traffic.span_s, traffic.input.size(), true, nullptr};
