@@ -140,7 +140,6 @@ void SharedNetwork::set_load(std::uint32_t replica, const StepLoad& load, Time n
   Steps& steps = steps_[replica];
   now_ = std::max(now_, now);
   book(steps, now, result_.uses[static_cast<std::size_t>(NetworkUse::steps)]);
-  steps.fresh = steps.fresh || steps.load.share <= 0.0;
   steps.load = load;
   steps.since = now;
   set_rate(steps, now);
@@ -150,8 +149,7 @@ std::span<const SharedNetwork::Stretch> SharedNetwork::stretches(Time now) {
   stretches_.clear();
   for (std::uint32_t r = 0; r < steps_.size(); ++r) {
     Steps& steps = steps_[r];
-    if (steps.load.share <= 0.0 || !(steps.fresh || traffic_.touched(steps.stream))) continue;
-    steps.fresh = false;
+    if (steps.load.share <= 0.0) continue;
     double stretch = 1.0;
     LinkId held;
     if (traffic_.shares_links(steps.stream)) {

@@ -131,7 +131,6 @@ class SharedNetwork {
     double stretch = 1.0;
     sim::net::LinkId held;  // the link that holds them up
     sim::core::Time since;
-    bool fresh = false;  // begins now
   };
   void open_steps(std::uint32_t replica);
   void set_rate(const Steps& steps, sim::core::Time now);

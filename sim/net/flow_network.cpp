@@ -124,10 +124,9 @@ void FlowNetwork::tell_change(std::uint32_t flow, double after) {
   watcher_->rate_changed({transfer.tag, paths_[flow], strands_[flow], transfer.rate, after});
 }
 
-void FlowNetwork::settle_all(Time now, bool all) {
+void FlowNetwork::settle_all(Time now) {
   refresh(now);
-  for (const Due& due : heap_)
-    if (all || !transfers_[due.flow].leisure) settle(due.flow, now);
+  for (const Due& due : heap_) settle(due.flow, now);
 }
 
 void FlowNetwork::refresh(Time now) {

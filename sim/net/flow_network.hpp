@@ -42,10 +42,8 @@ class FlowNetwork {
  public:
   // Not owned; null = none.
   void watch(FlowWatcher* watcher) { watcher_ = watcher; }
-  // Brings every flow's account to `now`; those at leisure only with `all`.
-  void settle_all(Time now, bool all = true);
-  // Of a flow whose account need not be up to date between changes of its own.
-  void at_leisure(FlowId flow) { transfers_[flow.value].leisure = true; }
+  // Brings every flow's account to `now`.
+  void settle_all(Time now);
 
   LinkId add_link(double capacity_bytes_per_s);
   // Every flow over one of the two goes over the other as well (in and out of an adapter): the
@@ -98,7 +96,6 @@ class FlowNetwork {
     LinkId bottleneck;
     std::uint64_t tag = 0;
     std::uint32_t heap_at = UINT32_MAX;
-    bool leisure = false;
   };
   struct Due {  // heap entry: completion at the present rate, or earlier if that has been put off
     Time at;

@@ -193,7 +193,6 @@ std::uint32_t Traffic::start_flow(std::uint32_t job, std::uint32_t first, double
     all_links_.push_back(LinkId{transfer.limit.value});
     strands_.push_back(end - first);
   }
-  if (bytes < kEndless) touch_streams(all_links_);
   if (end - first == 1) strands_.clear();
   std::uint32_t tag;
   if (free_flying_.empty()) {
@@ -228,18 +227,8 @@ StreamId Traffic::open_stream(std::uint16_t owner, std::vector<Transfer> transfe
   stream.links = running.paths;
   std::sort(stream.links.begin(), stream.links.end());
   stream.links.erase(std::unique(stream.links.begin(), stream.links.end()), stream.links.end());
-  streams_on_.resize(topology_.link_count());
-  for (const LinkId link : stream.links)
-    streams_on_[link.value].push_back(static_cast<std::uint32_t>(streams_.size()));
   streams_.push_back(std::move(stream));
   return StreamId{static_cast<std::uint32_t>(streams_.size() - 1)};
-}
-
-void Traffic::touch_streams(std::span<const LinkId> links) {
-  if (streams_.empty()) return;
-  for (const LinkId link : links)
-    if (link.value < streams_on_.size())
-      for (const std::uint32_t stream : streams_on_[link.value]) streams_[stream].touched = true;
 }
 
 // Ends what is on its way and goes on at another rate.
@@ -256,7 +245,6 @@ void Traffic::run_stream(Stream& stream, double rate, Time now) {
   Flying& flying = flying_[stream.flying];
   flying.ideal = std::max(stream.wanted, rate);
   flying.held = stream.held;
-  net_.at_leisure(flying.flow);
 }
 
 void Traffic::set_rate(StreamId id, double rate, double wanted, LinkId held, Time now) {
@@ -281,9 +269,8 @@ Traffic::Share Traffic::share_of(StreamId id, double cap, Time now) {
   return share;
 }
 
-bool Traffic::shares_links(StreamId id) {
-  Stream& stream = streams_[id.value];
-  stream.touched = false;
+bool Traffic::shares_links(StreamId id) const {
+  const Stream& stream = streams_[id.value];
   const std::size_t own = stream.flying != UINT32_MAX ? 1 : 0;
   return std::any_of(stream.links.begin(), stream.links.end(),
                      [&](LinkId link) { return net_.flows_on(link) > own; });
@@ -312,7 +299,6 @@ void Traffic::complete(Time now) {
     const double bytes = running.job.stages[running.stage].transfers[flying.transfer].bytes;
     const auto path = net_.path(completion.flow);
     const auto strands = net_.strands(completion.flow);
-    touch_streams(path);
     for (std::size_t i = 0; i < path.size(); ++i) {
       if (path[i].value >= load_.size()) continue;
       double& load = load_[path[i].value];
@@ -398,14 +384,12 @@ void Traffic::set_health(LinkId link, double share, Time now) {
 std::vector<LinkAccount> Traffic::accounts(Time end) {
   if (!accounts_) return {};
   accounts_->advance(end);
-  net_.settle_all(end);
   return accounts_->links();
 }
 
 std::vector<WaitEntry> Traffic::waits(Time end) {
   if (!accounts_) return {};
   accounts_->advance(end);
-  net_.settle_all(end);
   return accounts_->waits();
 }
 

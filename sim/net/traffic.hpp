@@ -90,10 +90,8 @@ class Traffic {
     LinkId link;  // invalid: none
   };
   [[nodiscard]] Share share_of(StreamId stream, double cap, Time now);
-  // Whether transfers of jobs came to its links or left them since shares_links() was last asked.
-  [[nodiscard]] bool touched(StreamId stream) const { return streams_[stream.value].touched; }
   // Whether anything else is on its links.
-  [[nodiscard]] bool shares_links(StreamId stream);
+  [[nodiscard]] bool shares_links(StreamId stream) const;
 
   // Degrades, fails (0) or restores both directions of a link. Transfers over a failed link go on
   // over another path; InputError if there is none.
@@ -152,7 +150,6 @@ class Traffic {
     double rate = 0.0, wanted = 0.0;
     LinkId held;
     std::vector<LinkId> links;
-    bool touched = true;
   };
   struct Event {
     Time at;
@@ -164,7 +161,6 @@ class Traffic {
 
   void push(Event event);
   void begin_stage(std::uint32_t job, Time now);
-  void touch_streams(std::span<const LinkId> links);
   void run_stream(Stream& stream, double rate, Time now);
   // Returns its place in flying_; UINT32_MAX if it takes no time.
   std::uint32_t start_flow(std::uint32_t job, std::uint32_t first, double bytes, Time now,
@@ -183,7 +179,6 @@ class Traffic {
   std::vector<Running> jobs_;
   std::vector<std::uint32_t> free_jobs_;
   std::vector<Stream> streams_;
-  std::vector<std::vector<std::uint32_t>> streams_on_;  // by link, once there are any
   std::vector<Flying> flying_;
   std::vector<std::uint32_t> free_flying_;
   std::vector<Event> events_;  // binary heap, earliest first

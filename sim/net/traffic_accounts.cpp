@@ -24,7 +24,7 @@ void Traffic::Accounts::advance(Time now) {
     ++bin_index_;
     bin_end_ += bin_;
   }
-  traffic_.net_.settle_all(now, false);
+  traffic_.net_.settle_all(now);
 }
 
 std::uint16_t Traffic::Accounts::owner_of(std::uint64_t tag) const {
