@@ -85,8 +85,10 @@ class Calibrate(CliTest):
         self.assertEqual(answer.json()["rows"], 4)
         self.assertEqual(sorted(p.name for p in (self.folder / "rows" / "h100_sxm").iterdir()),
                          ["gemm.vllm-0.19.0.csv", "nccl.nccl-2.27.3.csv"])
-        operators = {op["name"]: op for op in self.decode_ms("h100-x1", "mine.h5")["operators"]}
-        self.assertGreater(operators["qkv_proj"]["ms"] / operators["qkv_proj"]["calls"], 0.035)
+        # The product is said to take 50 us where a good one takes some 25 us.
+        before, after = self.decode_ms("h100-x1"), self.decode_ms("h100-x1", "mine.h5")
+        qkv = [[op for op in step["operators"] if op["name"] == "qkv_proj"][0] for step in (before, after)]
+        self.assertGreater(qkv[1]["ms"], 1.3 * qkv[0]["ms"])
 
     def test_a_gpu_without_tables_is_measured_under_its_name(self):
         self.write("t.json", trace([(m, 6144, 4096, 500) for m in (1, 16, 64, 256)]))
