@@ -64,7 +64,7 @@ class FetchAhead {
  public:
   FetchAhead() = default;
   void add(Span memory) {
-    if (count_ < spans_.size()) spans_[count_++] = memory;
+    if (memory.begin != memory.end && count_ < spans_.size()) spans_[count_++] = memory;
   }
   void step() {
     if (at_ >= end_) {
