@@ -129,8 +129,10 @@ std::optional<Tried> same_run(const Scenario& scenario, const std::vector<Tried>
   const auto& d = scenario.serving.deployment;
   for (const Tried& tried : known) {
     const bool same_limit = tried.max_sequences == d.batching.max_sequences;
+    // A larger KV cache may keep more of earlier prompts.
+    const bool caches = !scenario.serving.cluster.cache_tiers.empty();
     if (!same_limit &&
-        (!tried.metrics || d.batching.policy == models::serving::BatchingPolicy::plugin ||
+        (!tried.metrics || caches || d.batching.policy == models::serving::BatchingPolicy::plugin ||
          !each_ends(scenario.serving) ||
          !never_binds(tried, d.batching.max_sequences, blocks_of_replica(scenario), d)))
       continue;
