@@ -74,7 +74,7 @@ RequestLatencies collect_latencies(const RequestTable& r, const Window& window, 
   return all;
 }
 
-// A run that kept no table still has its counters, over the whole run.
+// A run that did not keep all requests still has its counters, over the whole run.
 void count_without_table(const ServingResult& result, Metrics& m) {
   m.arrived = static_cast<std::size_t>(result.arrived);
   m.completed = m.finished_in_window = static_cast<std::size_t>(result.completed);
@@ -135,6 +135,7 @@ void account_nodes(const ServingResult& result, Metrics& m) {
 
 void count_work(const ServingResult& result, const Window& window, Metrics& m) {
   const RequestTable& r = result.requests;
+  if (!r.complete()) return count_without_table(result, m);
   double busy = 0.0;
   std::vector<double> arrivals, ends;
   for (std::size_t i = 0; i < r.size(); ++i) {
@@ -149,7 +150,6 @@ void count_work(const ServingResult& result, const Window& window, Metrics& m) {
     m.output_tokens += r.output_tokens[i];
   }
   if (m.window_s > 0) m.mean_concurrency = busy / m.window_s;
-  if (r.size() == 0) count_without_table(result, m);
   // Requests in flight over half-open [arrival, last token), ends before starts on a tie.
   std::sort(arrivals.begin(), arrivals.end());
   std::sort(ends.begin(), ends.end());
@@ -224,7 +224,7 @@ Figure throughput_trust(const Scenario& scenario, const ServingResult& result, c
   out.provenance = result.latency_provenance;
   out.relative_error = result.latency_relative_error;
   out.basis = "set by the step time";
-  if (result.requests.size() == 0 || m.window_s <= 0) return out;
+  if (!result.requests.complete() || result.requests.size() == 0 || m.window_s <= 0) return out;
   const double last =
       *std::max_element(result.requests.arrival_s.begin(), result.requests.arrival_s.end());
   const double drain_s = std::clamp(result.window_end_s - last, 0.0, m.window_s);
@@ -372,7 +372,7 @@ Metrics summarise(const Scenario& scenario, const ServingResult& result) {
   m.closed_loop = std::holds_alternative<models::serving::ClosedLoopArrivals>(
       scenario.serving.workload.arrivals);
 
-  const bool forgotten = result.requests.size() == 0 && !result.sketches.empty();
+  const bool forgotten = !result.requests.complete();
   if (!m.closed_loop && !forgotten)
     m.saturation = saturation_of(result.requests, window.start_s, result.window_end_s);
   const RequestLatencies requests = forgotten ? latencies_of_sketches(result.sketches, m)

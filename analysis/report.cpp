@@ -126,7 +126,8 @@ std::vector<std::size_t> largest(const ServingResult& result, std::size_t count,
 // Mean parts of a request's life: of all, and of the slowest hundredth end to end.
 Json anatomy_json(const ServingResult& result, const Metrics& m) {
   const auto& r = result.requests;
-  const std::size_t tail = std::max<std::size_t>(1, m.e2el.n / 100);
+  const std::size_t known = r.complete() ? m.e2el.n : r.size();
+  const std::size_t tail = std::max<std::size_t>(1, known / 100);
   const auto slow =
       largest(result, tail, [&r](std::size_t i) { return r.last_token_s[i] - r.arrival_s[i]; });
   double queue = 0.0, prefill = 0.0, decode = 0.0;
@@ -149,7 +150,7 @@ Json worst_json(const ServingResult& result) {
   Json list = Json::array();
   for (const std::size_t i :
        largest(result, kWorst, [&r](std::size_t k) { return r.first_token_s[k] - r.arrival_s[k]; }))
-    list.push_back({{"index", i},
+    list.push_back({{"index", r.number_of(i)},
                     {"arrival_s", r.arrival_s[i]},
                     {"input", r.input_tokens[i]},
                     {"output", r.output_tokens[i]},

@@ -138,14 +138,13 @@ class Teller {
 
 }  // namespace
 
-std::string request_story(const Scenario& scenario, const ServingResult& result,
-                          std::int64_t request) {
-  return Teller(scenario, result, static_cast<std::size_t>(request)).tell();
+std::string request_story(const Scenario& scenario, const ServingResult& result, std::size_t row) {
+  return Teller(scenario, result, row).tell();
 }
 
-std::string request_outline(const ServingResult& tables, std::int64_t request) {
+std::string request_outline(const ServingResult& tables, std::size_t row) {
   const RequestTable& t = tables.requests;
-  const auto i = static_cast<std::size_t>(request);
+  const std::size_t i = row;
   std::string text = at_text(t.arrival_s[i]) + fmt::format("sent by its client: {} in, {} out\n",
                                                            counted(t.input_tokens[i], "token"),
                                                            grouped(t.output_tokens[i]));

@@ -32,6 +32,8 @@ void put(Hdf5File& h5, const std::string& path, const std::vector<T>& column, co
 void put_requests(Hdf5File& h5, const RequestTable& r) {
   h5.make_group("requests");
   h5.set_attribute("requests", "rows", "one request, in order of arrival");
+  h5.set_attribute("requests", "one_in", r.one_in);
+  if (!r.number.empty()) put(h5, "requests/number", r.number, "index");
   put(h5, "requests/arrival_s", r.arrival_s, "s");
   put(h5, "requests/scheduled_s", r.scheduled_s, "s");
   put(h5, "requests/first_token_s", r.first_token_s, "s");
@@ -99,6 +101,8 @@ void take_requests(const Hdf5File& h5, RequestTable& r) {
   r.replica = h5.read<std::int32_t>("requests/replica");
   for (const std::uint8_t code : h5.read<std::uint8_t>("requests/outcome"))
     r.outcome.push_back(static_cast<RequestOutcome>(code));
+  if (h5.has_attribute("requests", "one_in")) r.one_in = h5.int_attribute("requests", "one_in");
+  if (h5.exists("requests/number")) r.number = h5.read<std::int64_t>("requests/number");
   if (h5.exists("requests/tenant")) r.tenant = h5.read<std::int32_t>("requests/tenant");
   if (h5.exists("requests/priority")) r.priority = h5.read<std::int32_t>("requests/priority");
   if (h5.exists("requests/deadline_s")) r.deadline_s = h5.read<double>("requests/deadline_s");

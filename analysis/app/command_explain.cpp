@@ -1,6 +1,7 @@
 // foretoken explain: a request of a run in words; what a metric or a key of a scenario means.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 
@@ -64,32 +65,45 @@ int explain_traffic(const fs::path& run, const std::string& name) {
   return kOk;
 }
 
+// Of the table of a run; says what there is instead where it has no such row.
+std::size_t row_of(const fs::path& run, const models::serving::RequestTable& table,
+                   std::int64_t request) {
+  if (const auto row = table.row_of(request)) return *row;
+  const auto count = static_cast<std::int64_t>(table.size());
+  if (table.complete() || count == 0)
+    throw InputError(table.complete()
+                         ? fmt::format("{} has {} requests, numbered from 0 to {}: there is no {}",
+                                       run.string(), count, count - 1, request)
+                         : fmt::format("{} kept no record of a request", run.string()));
+  const auto next = std::lower_bound(table.number.begin(), table.number.end(), request);
+  throw InputError(fmt::format("{} kept one request of {} in a row, and not {}; the next is {}",
+                               run.string(), table.one_in, request,
+                               next == table.number.end() ? table.number.back() : *next));
+}
+
 int explain_request(const fs::path& run, std::int64_t request, const fs::path& home) {
   const auto saved = exporters::open_run(run);
   const ServingResult tables = read_run_tables(run / "run.h5");
-  const auto count = static_cast<std::int64_t>(tables.requests.size());
-  if (request >= count)
-    throw InputError(fmt::format("{} has {} requests, numbered from 0 to {}: there is no {}",
-                                 run.string(), count, count - 1, request));
-  std::cout << fmt::format("request {} of {} in {}\n\n", request, count, run.string());
+  const std::size_t row = row_of(run, tables.requests, request);
+  std::cout << fmt::format("request {} of {}{} in {}\n\n", request, tables.requests.size(),
+                           tables.requests.complete() ? "" : " that were kept", run.string());
   std::string why;
   auto scenario = load_again(saved.manifest, home, why);
   if (scenario) {
     scenario->serving.watch = request;
     const ServingResult result =
         models::serving::simulate(scenario->serving, load_calibration(home, *scenario), {});
-    const auto i = static_cast<std::size_t>(request);
-    if (result.requests.size() > i &&
-        result.requests.arrival_s[i] == tables.requests.arrival_s[i] &&
-        (result.requests.last_token_s[i] == tables.requests.last_token_s[i] ||
-         tables.requests.outcome[i] != models::serving::RequestOutcome::completed)) {
-      std::cout << request_story(*scenario, result, request);
+    if (result.requests.size() > row &&
+        result.requests.arrival_s[row] == tables.requests.arrival_s[row] &&
+        (result.requests.last_token_s[row] == tables.requests.last_token_s[row] ||
+         tables.requests.outcome[row] != models::serving::RequestOutcome::completed)) {
+      std::cout << request_story(*scenario, result, row);
       return kOk;
     }
     why = "this program predicts another run by now (its version or calibration differs)";
   }
   fmt::print(stderr, "note: {}; what follows is what run.h5 keeps\n", why);
-  std::cout << request_outline(tables, request);
+  std::cout << request_outline(tables, row);
   return kOk;
 }
 

@@ -58,9 +58,10 @@ std::string request_events(const RequestTable& r, std::size_t i) {
                         const std::string& args) {
     out += fmt::format(
         R"({}{{"name":"{}","cat":"request","ph":"{}","id":{},"ts":{:.3f},"pid":{},"tid":2{}}})",
-        out.empty() ? "" : ",\n", name, phase, i, at_s * kMicro, r.replica[i] + 1, args);
+        out.empty() ? "" : ",\n", name, phase, r.number_of(i), at_s * kMicro, r.replica[i] + 1,
+        args);
   };
-  const std::string whole = fmt::format("request {}", i);
+  const std::string whole = fmt::format("request {}", r.number_of(i));
   edge("b", whole, r.arrival_s[i],
        fmt::format(R"(,"args":{{"input_tokens":{},"output_tokens":{},"preemptions":{}}})",
                    r.input_tokens[i], r.output_tokens[i], r.preemptions[i]));

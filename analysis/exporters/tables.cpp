@@ -46,9 +46,9 @@ const char* outcome_name(RequestOutcome outcome) {
   return "unfinished";
 }
 
-std::vector<std::int32_t> numbered(std::size_t n) {
-  std::vector<std::int32_t> numbers(n);
-  for (std::size_t i = 0; i < n; ++i) numbers[i] = static_cast<std::int32_t>(i);
+std::vector<std::int32_t> numbers_of(const RequestTable& r) {
+  std::vector<std::int32_t> numbers(r.size());
+  for (std::size_t i = 0; i < r.size(); ++i) numbers[i] = static_cast<std::int32_t>(r.number_of(i));
   return numbers;
 }
 
@@ -65,7 +65,7 @@ Table requests_of(const RequestTable& r) {
       tpot[i] = (r.last_token_s[i] - r.first_token_s[i]) / (r.output_tokens[i] - 1);
   }
   Table table;
-  add(table, "request", numbered(n));
+  add(table, "request", numbers_of(r));
   add(table, "arrival_s", r.arrival_s);
   add(table, "scheduled_s", r.scheduled_s);
   add(table, "first_token_s", r.first_token_s);

@@ -137,6 +137,10 @@ std::vector<TokenGaps> token_gaps(const models::serving::ServingResult& tables) 
 }
 
 std::string vllm_json(const SavedRun& run, const models::serving::ServingResult& tables) {
+  if (!tables.requests.complete())
+    throw sim::core::InputError(run.folder.string() +
+                                ": kept a sample of its requests or none, and vLLM's figures are "
+                                "over all; run it with records: all");
   const Json summary = Json::parse(run.summary);
   if (!summary.contains("window") || !summary["window"].is_object())
     throw sim::core::InputError(run.folder.string() + ": no measured window in summary.json");

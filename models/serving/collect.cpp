@@ -66,33 +66,59 @@ void size_table(RequestTable& table, const std::vector<IssuedRequest>& issued) {
                                                    : seconds(r.arrival_ps + r.deadline_ps));
 }
 
+// Rows of the table by number of request.
+struct Rows {
+  const RecordRule& rule;
+  std::size_t count;
+  [[nodiscard]] std::optional<std::size_t> of(std::uint32_t request) const {
+    if (!rule.keeps(request) || rule.row_of(request) >= count) return std::nullopt;
+    return rule.row_of(request);
+  }
+};
+
 // What requests that the run ended upon have got so far.
-void fill_inside(RequestTable& table, const Replica& replica) {
+void fill_inside(RequestTable& table, const Rows& rows, const Replica& replica) {
   const Batch& batch = replica.batch();
   const auto fill = [&](Slot slot) {
     const Sequence& sequence = batch.sequence(slot);
-    if (sequence.request >= table.size()) return;
-    table.scheduled_s[sequence.request] = seconds(sequence.scheduled_ps);
+    const auto i = rows.of(sequence.request);
+    if (!i) return;
+    table.scheduled_s[*i] = seconds(sequence.scheduled_ps);
     if (sequence.first_ps >= 0)
-      table.first_token_s[sequence.request] =
-          seconds(sequence.first_ps + replica.response_delay().ps());
+      table.first_token_s[*i] = seconds(sequence.first_ps + replica.response_delay().ps());
   };
   for (const Slot slot : batch.waiting()) fill(slot);
   for (const Slot slot : batch.prefilling()) fill(slot);
   for (const Slot slot : batch.decoding()) fill(slot);
 }
 
+// Of what the front end holds until `end_ps`, what the rule keeps.
+std::vector<IssuedRequest> kept_requests(const FrontEnd& front_end, const RecordRule& rule,
+                                         std::int64_t end_ps) {
+  std::vector<IssuedRequest> kept;
+  for (std::size_t row = 0; row < front_end.issued().size(); ++row) {
+    if (front_end.issued()[row].arrival_ps > end_ps) break;
+    if (rule.keeps(static_cast<std::uint32_t>(front_end.records().number_of(row))))
+      kept.push_back(front_end.issued()[row]);
+  }
+  return kept;
+}
+
 void fill_requests(ServingResult& result, const FrontEnd& front_end,
-                   const std::vector<Replica*>& replicas, std::size_t arrived) {
+                   const std::vector<Replica*>& replicas, const RecordRule& rule,
+                   std::int64_t end_ps) {
   RequestTable& table = result.requests;
-  std::vector<IssuedRequest> issued(
-      front_end.issued().begin(),
-      front_end.issued().begin() + static_cast<std::ptrdiff_t>(arrived));
+  table.one_in = rule.one_in();
+  const std::vector<IssuedRequest> issued = kept_requests(front_end, rule, end_ps);
   size_table(table, issued);
+  const Rows rows{rule, issued.size()};
+  if (!rule.all())
+    for (std::size_t i = 0; i < issued.size(); ++i) table.number.push_back(rule.number_of(i));
   for (const Replica* replica : replicas)
     for (const RequestRecord& record : replica->records()) {
-      const std::size_t i = record.request;
-      if (i >= arrived) continue;
+      const auto row = rows.of(record.request);
+      if (!row) continue;
+      const std::size_t i = *row;
       table.scheduled_s[i] = seconds(record.scheduled_ps);
       table.first_token_s[i] = seconds(record.first_ps);
       table.last_token_s[i] = seconds(record.last_ps);
@@ -102,10 +128,11 @@ void fill_requests(ServingResult& result, const FrontEnd& front_end,
                         : record.outcome == RequestOutcome::rejected ? RequestReason::never_fits
                                                                      : RequestReason::still_inside;
     }
-  for (const Replica* replica : replicas) fill_inside(table, *replica);
+  for (const Replica* replica : replicas) fill_inside(table, rows, *replica);
   for (const FrontEnd::RemoteAnswer& answer : front_end.remote()) {
-    const std::size_t i = answer.request;
-    if (i >= arrived) continue;
+    const auto row = rows.of(answer.request);
+    if (!row) continue;
+    const std::size_t i = *row;
     table.scheduled_s[i] = table.arrival_s[i];
     table.first_token_s[i] = seconds(answer.first_ps);
     table.last_token_s[i] = seconds(answer.last_ps);
@@ -385,16 +412,16 @@ ServingResult collect(const Gathered& g, const sim::engine::RunReport& run) {
   const std::int64_t end_ps = drained ? sum.last_end_ps : std::max(run.end.ps(), sum.last_end_ps);
   // Requests sent ahead of their time that the run did not reach have not arrived.
   const auto& issued = g.front_end.issued();
+  const std::int64_t reached_ps = drained ? INT64_MAX : run.end.ps();
   std::int64_t arrived = g.front_end.counts().arrived;
-  if (!issued.empty())
-    arrived = std::upper_bound(issued.begin(), issued.end(), drained ? INT64_MAX : run.end.ps(),
+  if (g.front_end.records().all())
+    arrived = std::upper_bound(issued.begin(), issued.end(), reached_ps,
                                [](std::int64_t ps, const IssuedRequest& request) {
                                  return ps < request.arrival_ps;
                                }) -
               issued.begin();
   fill_counts(result, g.front_end, g.replicas, arrived);
-  if (g.spec.record_requests)
-    fill_requests(result, g.front_end, g.replicas, static_cast<std::size_t>(arrived));
+  fill_requests(result, g.front_end, g.replicas, {g.spec.record_one_in, g.spec.seed}, reached_ps);
   std::int64_t last_ps = 0;
   for (const Replica* replica : g.replicas) last_ps = std::max(last_ps, replica->counts().last_ps);
   result.window_start_s = g.spec.workload.warmup.seconds();

@@ -42,7 +42,7 @@ FrontEnd::FrontEnd(const ServingSpec& spec, const FrontEndSpec& own, std::vector
       changed_ps_(fleet_.pools().size(), 0) {
   if (const auto* sessions = std::get_if<SessionArrivals>(&workload_.arrivals)) {
     sessions_ = *sessions;
-    own_.keep_requests = true;  // turns are made of what was said before
+    own_.records = {};  // turns are made of what was said before
   }
   if (const auto* loop = std::get_if<ClosedLoopArrivals>(&workload_.arrivals))
     think_s_ = loop->think_s;
@@ -282,7 +282,7 @@ bool FrontEnd::issue(Context& context, const TraceRequest& asked, std::int32_t t
   if (request.deadline_ps >= 0)
     message.deadline_after_s = static_cast<float>(static_cast<double>(request.deadline_ps) * 1e-12);
   ++counts_.arrived;
-  if (own_.keep_requests)
+  if (own_.records.keeps(message.request))
     issued_.push_back({request.arrival_ps, message.input, message.output, -1,
                        fits ? RequestReason::none : RequestReason::too_long, request.tenant,
                        request.priority, request.session, turn, request.deadline_ps});
@@ -354,6 +354,10 @@ void FrontEnd::read_over_network(const CacheTierSpec& tier, double tokens, std::
 
 // --- one request --------------------------------------------------------------------------------
 
+IssuedRequest* FrontEnd::record_of(std::uint32_t request) {
+  return own_.records.keeps(request) ? &issued_[own_.records.row_of(request)] : nullptr;
+}
+
 std::int64_t FrontEnd::held_tokens(const RequestMessage& message, bool decode) const {
   const bool prompt_only = !decode && fleet_.has(Fleet::Stage::decode);
   return std::int64_t{message.input} + (prompt_only ? 0 : message.output);
@@ -367,7 +371,8 @@ Duration FrontEnd::moved(double tokens, double bytes_per_s, double latency_s) co
 
 void FrontEnd::send(Context& context, std::uint32_t replica, Duration delay,
                     const RequestMessage& message) {
-  if (own_.keep_requests) issued_[message.request].replica = static_cast<std::int32_t>(replica);
+  if (IssuedRequest* record = record_of(message.request))
+    record->replica = static_cast<std::int32_t>(replica);
   context.send(replicas_[replica], delay, kRequest, Payload(message));
 }
 
@@ -448,7 +453,7 @@ void FrontEnd::retry(Context& context, RequestMessage message, RequestReason oth
 
 void FrontEnd::end(Context& context, const RequestMessage& message, RequestReason reason) {
   ++counts_.ended[static_cast<std::size_t>(reason)];
-  if (own_.keep_requests) issued_[message.request].reason = reason;
+  if (IssuedRequest* record = record_of(message.request)) record->reason = reason;
   ended(context, message.request, cluster_.rules.pause);
 }
 
@@ -463,7 +468,7 @@ void FrontEnd::answer_remotely(Context& context, const RequestMessage& message) 
       sent_ps + Duration::from_seconds(api.round_trip_s + api.first_token_s).ps();
   const std::int64_t last_ps =
       first_ps + Duration::from_seconds((message.output - 1) / api.tokens_per_s).ps();
-  if (own_.keep_requests) remote_.push_back({message.request, first_ps, last_ps});
+  if (own_.records.keeps(message.request)) remote_.push_back({message.request, first_ps, last_ps});
   ended(context, message.request, Duration::picoseconds(last_ps - now_ps));
 }
 

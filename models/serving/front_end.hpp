@@ -10,6 +10,7 @@
 #include "models/serving/arrivals.hpp"
 #include "models/serving/fleet.hpp"
 #include "models/serving/messages.hpp"
+#include "models/serving/record_rule.hpp"
 #include "models/serving/result.hpp"
 #include "models/serving/shared_network.hpp"
 #include "sim/engine/process.hpp"
@@ -39,7 +40,7 @@ struct FrontEndSpec {
   sim::core::Duration request_delay;  // to any replica
   double kv_bytes_per_token = 0;      // that a transfer or a cache read moves
   std::int32_t cache_block_tokens = 1;
-  bool keep_requests = true;
+  RecordRule records;
   std::vector<Outage> storage_outages, router_outages;
   // With a shared network: it, where replicas are, messages of a GPU for one request's KV, bytes of
   // weights of one replica of each pool.
@@ -69,9 +70,11 @@ class FrontEnd final : public sim::engine::Process {
   void save(std::vector<std::byte>& out) const override;
   void restore(std::span<const std::byte> in) override;
 
-  // Every request sent, in order; a few may lie after the end of a run that was stopped. Empty if
-  // they are not kept.
+  // Requests sent that records() keeps, in order; a few may lie after the end of a run that was
+  // stopped.
   [[nodiscard]] const std::vector<IssuedRequest>& issued() const { return issued_; }
+  // As the spec says, or all where clients need them.
+  [[nodiscard]] const RecordRule& records() const { return own_.records; }
   [[nodiscard]] const FrontEndCounts& counts() const { return counts_; }
   // Replica-seconds of each pool until the run's end.
   [[nodiscard]] std::vector<double> wanted_seconds(std::int64_t end_ps) const;
@@ -97,6 +100,8 @@ class FrontEnd final : public sim::engine::Process {
   void send_closed(sim::engine::Context& context);
   void next_turn(sim::engine::Context& context, const TurnMessage& next);
   [[nodiscard]] bool arrivals_over(std::int64_t now_ps) const;
+  // Null if it is not kept.
+  IssuedRequest* record_of(std::uint32_t request);
   // False if it is refused, longer than the model's context.
   bool issue(sim::engine::Context& context, const TraceRequest& request, std::int32_t turn = 0);
   void dispatch(sim::engine::Context& context, const RequestMessage& message,

@@ -317,9 +317,9 @@ void Replica::restore(std::span<const std::byte> in) {
 void Replica::finish(sim::core::Time end) {
   if (busy_) book_run_steps(end.ps());
   recorder_.waiting(end.ps(), batch_.waiting().size());
-  if (!spec_.keep_records) return;
   const auto keep = [&](Slot slot) {
     const Sequence& s = batch_.sequence(slot);
+    if (!spec_.records.keeps(s.request)) return;
     const std::int64_t first = s.first_ps < 0 ? -1 : s.first_ps + spec_.response_delay.ps();
     records_.push_back({s.request, s.input, guests_[slot].output, s.preemptions, s.arrival_ps,
                         s.scheduled_ps, first, -1, RequestOutcome::unfinished});

@@ -10,6 +10,7 @@
 #include "models/serving/cluster.hpp"
 #include "models/serving/faults.hpp"
 #include "models/serving/messages.hpp"
+#include "models/serving/record_rule.hpp"
 #include "models/serving/recorder.hpp"
 #include "models/serving/request_watch.hpp"
 #include "models/serving/result.hpp"
@@ -45,7 +46,7 @@ struct ReplicaSpec {
   std::uint64_t seed = 1;
   std::int64_t watch = -1;  // request to record step by step
   bool decode_runs = true;  // several decode steps in one event
-  bool keep_records = true;
+  RecordRule records;
   PoolRole role = PoolRole::whole;
   sim::core::Duration timeout;  // how long a client waits for the start; zero: for ever
   std::vector<Outage> outages;

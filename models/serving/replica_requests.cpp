@@ -88,7 +88,7 @@ void Replica::poll(Context& context) {
 void Replica::reject(Context& context, const RequestMessage& message) {
   ++counts_.rejected;
   if (watch_.is(message.request)) watch_.refused(context.now().ps());
-  if (spec_.keep_records) {
+  if (spec_.records.keeps(message.request)) {
     RequestRecord record;
     record.request = message.request;
     record.input = message.input;
@@ -129,9 +129,8 @@ void Replica::complete(Context* context, Slot slot, std::int64_t now_ps, std::in
                              sequence.first_ps + delay_ps,
                              sent_ps + delay_ps,
                              RequestOutcome::completed};
-  if (spec_.keep_records)
-    records_.push_back(record);
-  else if (record.arrival_ps >= spec_.recorder.measured_from_ps)
+  if (spec_.records.keeps(record.request)) records_.push_back(record);
+  if (!spec_.records.all() && record.arrival_ps >= spec_.recorder.measured_from_ps)
     sketches_.add(
         {record.arrival_ps, record.scheduled_ps, record.first_ps, record.last_ps, record.output});
   if (context != nullptr)

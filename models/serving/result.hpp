@@ -18,8 +18,10 @@ namespace foretoken::models::serving {
 
 enum class RequestOutcome : std::uint8_t { completed, rejected, unfinished, timed_out, failed };
 
-// One vector a column; index = request number in order of arrival. Times in seconds.
+// One vector a column, a row a request that is kept, in order of arrival. Times in seconds.
 struct RequestTable {
+  std::int64_t one_in = 1;           // a row for one request of so many in a row; 0: for none
+  std::vector<std::int64_t> number;  // of the request of each row; empty where all are kept
   std::vector<double> arrival_s, scheduled_s, first_token_s, last_token_s;
   std::vector<std::int32_t> input_tokens, output_tokens, preemptions, replica;
   std::vector<std::int32_t> tenant, priority;  // empty where no request has either
@@ -27,6 +29,13 @@ struct RequestTable {
   std::vector<RequestOutcome> outcome;
   std::vector<RequestReason> reason;  // why it did not complete
   [[nodiscard]] std::size_t size() const { return arrival_s.size(); }
+  // Whether every request has a row.
+  [[nodiscard]] bool complete() const { return one_in == 1; }
+  [[nodiscard]] std::int64_t number_of(std::size_t row) const {
+    return number.empty() ? static_cast<std::int64_t>(row) : number[row];
+  }
+  // Nothing where that request has none.
+  [[nodiscard]] std::optional<std::size_t> row_of(std::int64_t request) const;
 };
 
 // Samples on a fixed grid of simulated time; each value is the time-weighted mean over the bin.
@@ -100,7 +109,7 @@ struct ServingResult {
   RemoteResult remote;
   std::optional<NetworkResult> network;  // what the shared fabric carried, where there is one
   std::shared_ptr<const collective::Fabric> fabric;
-  Sketches sketches;  // latencies of requests that were not kept
+  Sketches sketches;  // latencies of all requests, where not all are kept
   std::vector<std::pair<RequestReason, std::int64_t>> reasons;  // of those that did not complete
   std::int64_t total_steps = 0, preemptions = 0;
   // Of the fullest replica: requests inside at once, and the KV blocks that all inside at once

@@ -92,7 +92,7 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const DeploymentSpec& d,
   replica.stream_token_ps = d.engine.stream_chunk_s * 1e12 / std::max(1, d.engine.stream_interval);
   replica.poll_steps = std::max(1, d.engine.poll_steps);
   replica.decode_runs = spec.decode_runs && spec.watch < 0;  // a watched run shows every step
-  replica.keep_records = spec.record_requests;
+  replica.records = {spec.record_one_in, spec.seed};
   replica.recorder.gpu = d.node.gpu;
   replica.recorder.power = d.power;
   replica.recorder.total_blocks = replica.kv_blocks;
@@ -173,7 +173,7 @@ System build(const ServingSpec& spec, const std::vector<PoolModel>& models) {
   FrontEndSpec own;
   own.kv_bytes_per_token = kv_bytes_per_token(spec.deployment);
   own.cache_block_tokens = spec.deployment.engine.kv_block_tokens;
-  own.keep_requests = spec.record_requests;
+  own.records = {spec.record_one_in, spec.seed};
   const std::int64_t horizon_ps = Duration::from_seconds(expected_seconds(spec.workload)).ps();
   const FaultSpec& faults = spec.cluster.faults;
   own.storage_outages = outages_of(faults, FaultKind::storage, horizon_ps, spec.seed);
@@ -308,8 +308,8 @@ double simulation_bytes(const ServingSpec& spec) {
     requests = static_cast<double>(trace->requests->size());
   else if (requests <= 0 && spec.workload.duration)
     requests = offered_rate(spec.workload) * spec.workload.duration->seconds();
-  return (spec.record_requests ? kPerRequest * requests : 0.0) +
-         replicas * (series + steps + kPerReplica);
+  const double kept = spec.record_one_in > 0 ? 1.0 / static_cast<double>(spec.record_one_in) : 0.0;
+  return kPerRequest * requests * kept + replicas * (series + steps + kPerReplica);
 }
 
 ServingResult simulate_with(const ServingSpec& spec, const StepTimer& timer,

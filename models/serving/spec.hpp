@@ -204,10 +204,10 @@ struct ServingSpec {
   ClusterSpec cluster;
   WorkloadSpec workload;
   std::uint64_t seed = 1;
-  bool record_requests = true;
-  bool record_steps = true;  // per-iteration log (bounded, see result)
-  std::int64_t watch = -1;   // number of a request to record step by step; -1 = none
-  bool decode_runs = true;   // false: one event a decode step; results are the same
+  std::int64_t record_one_in = 1;  // keeps a record of one request of so many in a row; 0: of none
+  bool record_steps = true;        // per-iteration log (bounded, see result)
+  std::int64_t watch = -1;         // number of a request to record step by step; -1 = none
+  bool decode_runs = true;         // false: one event a decode step; results are the same
 };
 
 }  // namespace foretoken::models::serving

@@ -97,6 +97,14 @@ Published read_published(const YamlNode& root) {
 
 namespace {
 
+// all, none, or one_in: N.
+std::int64_t read_records(const YamlNode& root) {
+  const YamlNode records = root.any_child("records");
+  if (!records.is_map())
+    return root.optional_choice<std::int64_t>("records", {{"all", 1}, {"none", 0}}).value_or(1);
+  return records.required<std::int64_t>("one_in", {1.0, 1e9});
+}
+
 Scenario read_scenario(YamlFile yaml, const std::filesystem::path& file, const Catalogue& catalogue,
                        const std::vector<std::string>& overrides) {
   for (const std::string& assignment : overrides) yaml.override_value(assignment);
@@ -120,8 +128,7 @@ Scenario read_scenario(YamlFile yaml, const std::filesystem::path& file, const C
   scenario.published = read_published(root);
   scenario.cost = read_cost(root, context, serving.deployment.node);
   serving.seed = root.value_or<std::uint64_t>("seed", 1);
-  serving.record_requests =
-      root.optional_choice<bool>("records", {{"all", true}, {"none", false}}).value_or(true);
+  serving.record_one_in = read_records(root);
   yaml.check_keys();  // a slip in a key is the cause, what it leads to is not worth a message
   check_deployment(root, context, serving.deployment);
   check_pools(root, serving);

@@ -414,6 +414,15 @@ Json published() {
                 {"source", "date", "figures"});
 }
 
+Json records() {
+  // A word or a map: what is said of properties does not touch the word.
+  return {{"description", "requests that are kept one by one; figures are always over all"},
+          {"anyOf", {{{"enum", {"all", "none"}}}, {{"type", "object"}}}},
+          {"required", {"one_in"}},
+          {"additionalProperties", false},
+          {"properties", {{"one_in", integer("keeps one request of so many in a row")}}}};
+}
+
 }  // namespace
 
 std::string json_schema() {
@@ -440,7 +449,7 @@ std::string json_schema() {
        {"power", power()},
        {"cluster", cluster()},
        {"network", Json::parse(network_json_schema())},
-       {"records", one_of("requests that are kept one by one", {{"all", ""}, {"none", ""}})},
+       {"records", records()},
        {"seed", integer("of every random stream", 0)}},
       {"foretoken", "model", "engine", "hardware", "workload"});
   Json result = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},

@@ -90,6 +90,24 @@ class Exports(CliTest):
             self.export("--to", "csv", "--table", name)
             self.assertGreater(len(list(csv.DictReader((self.folder / f"{name}.csv").open()))), 10)
 
+    def test_a_sample_of_requests(self):
+        answer = self.run_it("run", QUICKSTART, *SHORT, "--out", "sample", "--json", "--set", "records={one_in: 50}")
+        self.assertEqual(answer.code, 0, answer.err)
+        summary = answer.json()
+        for key in ("completed", "output_throughput", "p99_ttft_ms", "p99_tpot_ms"):
+            self.assertAlmostEqual(summary[key], self.summary[key], delta=0.02 * self.summary[key], msg=key)
+        for folder, to in ((self.run_folder, "all.csv"), ("sample", "sample.csv")):
+            self.expect(self.run_it("export", folder, "--to", "csv", "--out", to), 0)
+        every = pd.read_csv(self.folder / "all.csv")
+        some = pd.read_csv(self.folder / "sample.csv")
+        self.assertIn(len(some), (len(every) // 50, len(every) // 50 + 1))
+        pd.testing.assert_frame_equal(some, every.iloc[some.request].reset_index(drop=True))
+        kept, other = some.request[3], 3 * 50 if some.request[3] != 3 * 50 else 3 * 50 + 1
+        self.expect(self.run_it("explain", "sample", f"request={kept}"), 0, "")
+        self.expect(self.run_it("explain", "sample", f"request={other}"), 3, "one request of 50", "the next is")
+        self.expect(self.run_it("export", "sample", "--to", "vllm-json"), 3, "records: all")
+        self.assertEqual(self.run_it("report", "sample").code, 0)
+
     def test_perfetto(self):
         self.export("--to", "perfetto", "--from", "10s", "--until", "20s", "--out", "trace.json")
         events = json.loads((self.folder / "trace.json").read_text())["traceEvents"]

@@ -72,8 +72,11 @@ inline std::vector<Case> serving_cases() {
   cases.push_back({"disaggregated, failing", apart});
   // The same, with requests forgotten once they are done.
   ServingSpec forgotten = apart;
-  forgotten.record_requests = false;
+  forgotten.record_one_in = 0;
   cases.push_back({"forgotten", forgotten});
+  ServingSpec sampled = apart;
+  sampled.record_one_in = 7;
+  cases.push_back({"sampled", sampled});
   for (Case& c : cases) {
     c.spec.deployment.nodes = 1;
     c.spec.deployment.node.gpus = 8;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "tests/unit/models/serving/fixture.hpp"
 
@@ -238,7 +239,7 @@ TEST_CASE("A straggler's steps take longer") {
 TEST_CASE("Requests that are forgotten leave the same figures") {
   ServingSpec spec = disaggregated(2, 2, many(300));
   const auto kept = run(spec);
-  spec.record_requests = false;
+  spec.record_one_in = 0;
   const auto forgotten = run(spec);
   CHECK(forgotten.requests.size() == 0);
   CHECK(forgotten.completed == kept.completed);
@@ -248,6 +249,33 @@ TEST_CASE("Requests that are forgotten leave the same figures") {
     sum += kept.requests.last_token_s[i] - kept.requests.arrival_s[i];
   CHECK(forgotten.sketches.e2el.count() == 300);
   CHECK(forgotten.sketches.e2el.mean() == Approx(sum / 300).epsilon(1e-6));
+}
+
+TEST_CASE("A sample of requests holds one of each so many, as the full table has them") {
+  ServingSpec spec = disaggregated(2, 2, many(305));
+  const auto kept = run(spec);
+  spec.record_one_in = 0;
+  const auto forgotten = run(spec);
+  spec.record_one_in = 10;
+  const auto sample = run(spec);
+  const RequestTable& t = sample.requests;
+  REQUIRE(t.size() >= 30);  // of the last five one may have been drawn
+  REQUIRE(t.size() <= 31);
+  CHECK(t.one_in == 10);
+  std::set<std::int64_t> places;
+  for (std::size_t row = 0; row < t.size(); ++row) {
+    const auto number = static_cast<std::size_t>(t.number_of(row));
+    CHECK(number / 10 == row);
+    CHECK(t.row_of(t.number_of(row)) == row);
+    CHECK(t.arrival_s[row] == kept.requests.arrival_s[number]);
+    CHECK(t.last_token_s[row] == kept.requests.last_token_s[number]);
+    CHECK(t.output_tokens[row] == kept.requests.output_tokens[number]);
+    places.insert(t.number_of(row) % 10);
+  }
+  CHECK(places.size() > 4);  // drawn, not every tenth
+  CHECK(sample.completed == 305);
+  CHECK(sample.sketches.e2el.count() == 305);
+  CHECK(sample.sketches.ttft.sum() == forgotten.sketches.ttft.sum());
 }
 
 // Blocks of 4 tokens. The second prompt shares two blocks with the first: 8 of its 20 tokens are

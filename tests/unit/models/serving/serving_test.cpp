@@ -35,14 +35,14 @@ TEST_CASE("What a simulation takes grows with requests that are kept and with re
   const double kept = simulation_bytes(spec);
   CHECK(kept > 200e6);
   CHECK(kept < 210e6);
-  spec.record_requests = false;
+  spec.record_one_in = 0;
   const double one = simulation_bytes(spec);
   CHECK(kept - one == Approx(200e6));
   spec.deployment.replicas = 1000;
   CHECK(simulation_bytes(spec) > 1000 * 100e3);
   // An hour at 1,000 a second is 3.6 million.
   spec.deployment.replicas = 1;
-  spec.record_requests = true;
+  spec.record_one_in = 1;
   spec.workload.requests.reset();
   spec.workload.duration = Duration::from_seconds(3600);
   CHECK(simulation_bytes(spec) - one == Approx(720e6).epsilon(0.01));

@@ -213,6 +213,10 @@ TEST_CASE("bad input: keys, units, words") {
   CHECK(problems_with("fp8", "fp9") ==
         Strings{"s.yaml:7:12: deployment.weights: 'fp9' is not one of bf16, fp16, fp8, fp8_block, "
                 "int8_wo, int4_wo, nvfp4, mxfp4; did you mean 'fp8'?"});
+  CHECK(problems_with("foretoken: 1", "foretoken: 1\nrecords: some") ==
+        Strings{"s.yaml:2:10: records: 'some' is not one of all, none"});
+  CHECK(problems_with("foretoken: 1", "foretoken: 1\nrecords: {one_in: 0}") ==
+        Strings{"s.yaml:2:19: records.one_in: 0 is too small; at least 1"});
   CHECK(problems_with("foretoken: 1\n", "") ==
         Strings{"s.yaml:0:0: missing key 'foretoken'; begin the file with foretoken: 1"});
   CHECK(problems_with("foretoken: 1", "foretoken: 2") ==
