@@ -55,7 +55,8 @@ CommandPage run_page() {
       {"executor", "KIND", "auto, serial or threads (under mpirun always ranks)", "auto"},
       {"require", "", "exit 5 if the SLO is missed"},
       {"time-limit", "TIME", "stop after this much wall time, e.g. 30s; exit 6"},
-      {"mem-limit", "SIZE", "stop above this resident memory, e.g. 2GiB; exit 6"},
+      {"mem-limit", "SIZE",
+       "stop above this resident memory, e.g. 2GiB; exit 6 (default 90 % of the machine's)"},
       {"progress", "WHEN",
        "auto (a line on stderr if it is a terminal), json (lines on stderr) or none", "auto"},
       {"verbose,v", "", "say on stderr what is being done"},
@@ -65,13 +66,15 @@ CommandPage run_page() {
 
 engine::RunOptions run_options(const ParsedLine& line) {
   constexpr int kMostThreads = 1024;
+  // The rest is for the results of a run that is stopped: better partial than killed.
+  constexpr double kOfTheMachine = 0.9;
   engine::RunOptions options;
   options.threads = static_cast<int>(line.integer("threads", 1, kMostThreads));
   const std::string& executor = line.choice("executor", {"auto", "serial", "threads"});
   const bool threads = executor == "threads" || (executor == "auto" && options.threads > 1);
   options.executor = threads ? engine::ExecutorKind::threads : engine::ExecutorKind::serial;
   options.wall_limit_s = line.seconds("time-limit");
-  options.memory_limit_bytes = line.bytes("mem-limit");
+  options.memory_limit_bytes = line.bytes("mem-limit").value_or(kOfTheMachine * machine_memory());
   return options;
 }
 
@@ -120,7 +123,8 @@ int early_end(engine::StopReason reason) {
       fmt::print(stderr, "foretoken: --time-limit reached; what follows is partial\n");
       return kLimitHit;
     case engine::StopReason::memory_limit:
-      fmt::print(stderr, "foretoken: --mem-limit reached; what follows is partial\n");
+      fmt::print(stderr,
+                 "foretoken: memory limit (--mem-limit) reached; what follows is partial\n");
       return kLimitHit;
     case engine::StopReason::drained:
     case engine::StopReason::until:
@@ -160,17 +164,19 @@ int exit_code(const ServingResult& result, const Metrics& metrics, bool require)
 
 // Said before any work is done. The estimate is a lower one: what passes may still be stopped by
 // --mem-limit.
-bool fits_memory(const Scenario& scenario, std::optional<double> limit) {
+bool fits_memory(const Scenario& scenario, double limit) {
   constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
   const double needed = serving::simulation_bytes(scenario.serving);
-  const double there = limit ? std::min(*limit, machine_memory()) : machine_memory();
+  const double there = std::min(limit, machine_memory());
   if (needed <= there) return true;
-  fmt::print(
-      stderr, "foretoken: this run needs {:.3g} GiB of memory or more, and {:.3g} GiB are {}; {}\n",
-      needed / kGiB, there / kGiB, limit && *limit <= there ? "allowed by --mem-limit" : "there",
-      scenario.serving.record_requests
-          ? "records: none keeps no record of each request, or shorten the workload"
-          : "simulate fewer replicas");
+  fmt::print(stderr,
+             "foretoken: this run needs {:.3g} GiB of memory or more, and {:.3g} GiB are allowed "
+             "(--mem-limit); {}\n",
+             needed / kGiB, there / kGiB,
+             scenario.serving.record_one_in == 1
+                 ? "records: none, or one_in: 1000, forgets requests that "
+                   "are done, or shorten the workload"
+                 : "simulate fewer replicas");
   return false;
 }
 
@@ -277,7 +283,7 @@ int run_command(const Invocation& invocation) {
   }
   const fs::path directory =
       line->has("out") ? fs::path(line->text("out")) : default_run_directory(scenario);
-  if (!fits_memory(scenario, options.memory_limit_bytes)) return kLimitHit;
+  if (!fits_memory(scenario, *options.memory_limit_bytes)) return kLimitHit;
   if (files && speaks) check_writable(directory);  // before the work, not after it
 
   const InterruptGuard interrupt;  // until the files are whole
