@@ -13,7 +13,7 @@ namespace training = models::training;
 using Json = nlohmann::ordered_json;
 using scenarios::loader::TrainingScenario;
 
-constexpr double kGb = 1e-9, kHour = 3600, kDay = 86400;
+constexpr double kHour = 3600, kDay = 86400;
 
 struct WaterfallLine {
   std::string name;

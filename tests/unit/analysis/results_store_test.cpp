@@ -185,7 +185,8 @@ TEST_CASE("store: a full disk is one clear error, and the earlier run stays whol
   const std::string before = content_of(at / "summary.json");
   Scenario renamed = small_scenario();
   renamed.name = "second";
-  for (const rlim_t bytes : {100, 20'000, 100'000}) {  // summary.json, run.h5, report.html fail
+  for (const rlim_t bytes :
+       {rlim_t{100}, rlim_t{20'000}, rlim_t{100'000}}) {  // summary.json, run.h5, report.html fail
     INFO(bytes);
     const ServingResult r = test::large_result(20'000);
     const Metrics m = summarise(renamed, r);
