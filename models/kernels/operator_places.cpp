@@ -157,7 +157,8 @@ struct Coordinates {
             log_of(op.kv_heads),
             log_of(static_cast<double>(op.heads) / op.kv_heads),
             log_of(op.context / seen),
-            wave_tail(streams, machine.sms),
+            streams < machine.sms ? wave_tail(streams, machine.sms) : 0.0F,
+            streams > machine.sms ? wave_tail(streams, machine.sms) : 0.0F,
             wave_tail(streams * std::ceil(seen / 256), machine.sms)};
   }
   Point operator()(const llm::MlaPrefillOp& op) const {
@@ -219,7 +220,7 @@ struct Shapes {
     return {8, {4, 4, 4, 4, 2, 2, 2, 2}, 0.01F, 32};
   }
   FieldShape operator()(const llm::DecodeAttentionOp&) const {
-    return {7, {4, 4, 4, 4, 2, 2, 2}, 0.01F, 32};
+    return {8, {4, 4, 4, 4, 2, 2, 2, 2}, 0.01F, 32};
   }
   FieldShape operator()(const llm::MlaPrefillOp&) const {
     return {5, {4, 4, 4, 2, 4}, 0.01F, 32, kDoubt};
