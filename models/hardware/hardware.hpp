@@ -26,9 +26,10 @@ enum class Processor { gpu, cpu };
 
 struct GpuSpec {
   Processor processor = Processor::gpu;
-  std::string name;          // catalogue name, e.g. h200-sxm
-  std::string architecture;  // ampere, ada, hopper, blackwell, cdna3, ...
-  std::string tables;        // folder of measured tables, e.g. h200_sxm; empty = none
+  std::string name;               // catalogue name, e.g. h200-sxm
+  std::string architecture;       // ampere, ada, hopper, blackwell, cdna3, ...
+  std::string tables;             // folder of measured tables, e.g. h200_sxm; empty = none
+  bool tables_in_engine = false;  // they were timed inside a running engine, not kernel by kernel
   int sm_count = 0;
   sim::core::Hertz boost_clock;  // of the SMs; 0 = unknown
   Bytes memory;                  // capacity as the driver reports it

@@ -1,6 +1,7 @@
 #include "models/serving/expert_balance.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/llm/expert_load.hpp"
 
@@ -20,10 +21,29 @@ llm::MoeOp expert_layer(const DeploymentSpec& d, std::int64_t tokens, bool rebal
   return op;
 }
 
-double busiest_over_mean(const DeploymentSpec& d, std::int64_t tokens, bool rebalanced) {
-  const llm::MoeOp op = expert_layer(d, tokens, rebalanced);
+// Of `groups` of ranks of equal size.
+double busiest_over_mean(const DeploymentSpec& d, std::int64_t tokens, bool rebalanced,
+                         int groups) {
+  llm::MoeOp op = expert_layer(d, tokens, rebalanced);
+  op.expert = groups;
   const double mean = static_cast<double>(op.tokens) * op.top_k / op.expert;
   return mean > 0 ? std::max(1.0, llm::expert_load(op).routed_tokens / mean) : 1.0;
+}
+
+// As placed, over `groups` of ranks.
+double as_placed(const DeploymentSpec& d, std::int64_t tokens, int groups) {
+  const double by_chance = busiest_over_mean(d, tokens, false, groups);
+  if (!d.layout.all_to_all || !d.expert_parallel.rebalanced) return by_chance;
+  const double moved = d.expert_parallel.drift;
+  return (1.0 - moved) * busiest_over_mean(d, tokens, true, groups) + moved * by_chance;
+}
+
+// See ExpertBalance::busiest_node; `pairs`: of the busiest node over the mean.
+double tokens_of_busiest_node(const DeploymentSpec& d, int nodes, double pairs) {
+  const int top_k = d.model.moe->top_k, may_go_to = d.expert_parallel.token_nodes;
+  const int draws = may_go_to > 0 && may_go_to < nodes ? std::min(top_k, may_go_to) : top_k;
+  const auto goes = [&](double share) { return 1.0 - std::pow(1.0 - std::min(1.0, share), draws); };
+  return goes(pairs / nodes) / goes(1.0 / nodes);
 }
 
 }  // namespace
@@ -31,10 +51,13 @@ double busiest_over_mean(const DeploymentSpec& d, std::int64_t tokens, bool reba
 ExpertBalance expert_balance(const DeploymentSpec& d, std::int64_t tokens) {
   ExpertBalance balance;
   if (llm::moe_layers(d.model) == 0) return balance;
-  balance.busiest = balance.by_chance = busiest_over_mean(d, tokens, false);
-  if (!d.layout.all_to_all || !d.expert_parallel.rebalanced) return balance;
-  const double moved = d.expert_parallel.drift;
-  balance.busiest = (1.0 - moved) * busiest_over_mean(d, tokens, true) + moved * balance.by_chance;
+  const int ranks = expert_layer(d, tokens, false).expert;
+  balance.busiest = as_placed(d, tokens, ranks);
+  balance.by_chance = busiest_over_mean(d, tokens, false, ranks);
+  const int per_node = d.layout.gpus_per_node;  // 0: everything is in one
+  const int nodes = per_node > 0 ? ranks / per_node : 1;
+  if (nodes > 1)
+    balance.busiest_node = tokens_of_busiest_node(d, nodes, as_placed(d, tokens, nodes));
   return balance;
 }
 

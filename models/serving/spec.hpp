@@ -40,6 +40,16 @@ struct InSitu {
   // kernel for the same operator on the same GPU takes less, no more than this multiple of it; 0 =
   // off.
   double kernel_slack = 0.0;
+  // The same for latent attention to a prompt of which nothing is cached. Engines attend to it with
+  // full keys and values; tables may time the form that reads the latent cache. 0 = kernel_slack.
+  double prompt_slack = 0.0;
+  // As timed alone; which tables may stand for which kernels stays.
+  [[nodiscard]] InSitu as_timed() const {
+    InSitu alone;
+    alone.kernel_slack = kernel_slack;
+    alone.prompt_slack = prompt_slack;
+    return alone;
+  }
 };
 
 // Overheads that a real engine pays; few, explicit, from the engine's card with a source.
@@ -76,6 +86,9 @@ struct EngineSpec {
   // All-reduces up to so many bytes take the residual add and the norm behind them along; 0 = none.
   hardware::Bytes fused_norm_reduce;
   InSitu in_situ;
+  // Of two micro-batches that take turns: the share of the shorter of computing and travelling that
+  // adds to the longer all the same, for stages that do not match and for what both want.
+  double overlap_loss = 0.0;
   // Mean absolute error over runs of real servers of this engine, deployments left out of the fit;
   // 0 = not known.
   double served_ttft_error = 0.0, served_tpot_error = 0.0;

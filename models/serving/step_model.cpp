@@ -48,6 +48,8 @@ StepModel::StepModel(const DeploymentSpec& deployment, std::shared_ptr<const Ste
       prefill_(tables_->chunk_nodes() * priors_),
       experts_{{LazyCells(tables_->group_nodes()), LazyCells(tables_->group_nodes())}},
       exchange_{{LazyCells(tables_->token_nodes()), LazyCells(tables_->token_nodes())}} {
+  if (deployment_.node.gpu.tables_in_engine)
+    deployment_.engine.in_situ = deployment_.engine.in_situ.as_timed();
   auto& graphs = deployment_.engine.graph_batches;
   std::sort(graphs.begin(), graphs.end());
 }
@@ -198,23 +200,17 @@ void StepModel::add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) cons
 }
 
 // Tables time one kernel in a short burst; hundreds of milliseconds of tensor work run into the
-// board's power limit and clocks fall. At full clocks the step would draw, in shares of tdp - idle,
-//   p = busy + tensor u_t + memory u_m + link u_l          (u: activity while kernels run)
-// against a limit l = (ceiling tdp - idle) / (tdp - idle). Dynamic power goes with f V^2 and V
-// falls with f in the upper clock range, so p f^2 = l, between the f^1 of a fixed and the f^3 of a
-// proportional voltage: time grows by sqrt(p / l). Coefficients: the GPU card's power block.
-// Returns that factor, at least 1.
+// board's power limit and clocks fall, as under a cap of the operator's. Returns the factor on the
+// step's time, at least 1.
 double StepModel::throttled(const Cell& cell) const {
   const auto& gpu = deployment_.node.gpu;
-  const auto& model = deployment_.power;
   const double seconds = cell.v[Cell::total];
-  const double range = (gpu.tdp - gpu.idle).value();
-  if (seconds <= 0 || range <= 0) return 1.0;
+  if (seconds <= 0) return 1.0;
   const auto share = [&](Cell::Field f) { return std::min(1.0, cell.v[f] / seconds); };
-  const double power = model.busy + model.tensor * share(Cell::tensor) +
-                       model.memory * share(Cell::memory) + model.link * share(Cell::link);
-  const double limit = (gpu.tdp.value() * model.ceiling - gpu.idle.value()) / range;
-  return power > limit && limit > 0 ? std::sqrt(power / limit) : 1.0;
+  return power::under_cap(gpu, deployment_.power,
+                          {share(Cell::tensor), share(Cell::memory), share(Cell::link)},
+                          gpu.tdp * deployment_.power.ceiling)
+      .stretch;
 }
 
 double StepModel::host_seconds(std::int32_t sequences, bool prefill) const {

@@ -149,10 +149,14 @@ double StepTables::seconds(const llm::OperatorShape& shape) const {
   const std::string folder =
       gpu.empty() ? own.source.substr(0, own.source.find('/') + 1) : gpu + "/";
   if (folder.empty()) return least;
+  const InSitu& factors = deployment_.engine.in_situ;
+  const auto* prompt = std::get_if<llm::MlaPrefillOp>(&shape);
+  const bool nothing_cached = prompt != nullptr && prompt->context == 0;
+  const double slack =
+      nothing_cached && factors.prompt_slack > 0 ? factors.prompt_slack : factors.kernel_slack;
   for (const auto& other : kernels_->others) {
     const auto time = other.time(shape);
-    if (time.source.starts_with(folder))
-      least = std::min(least, deployment_.engine.in_situ.kernel_slack * time.seconds);
+    if (time.source.starts_with(folder)) least = std::min(least, slack * time.seconds);
   }
   return least;
 }

@@ -88,9 +88,11 @@ RawCell StepTables::fill_exchange(std::size_t index, Exchange exchange) const {
   const auto tokens = std::llround(TokenAxis::node(index));
   const auto group = tokens * deployment_.layout.data_attention;
   RawCell cell;
-  // The exchange waits for the rank that gets the most.
+  // The exchange waits for the rank that gets the most, or the node where a token goes once to
+  // each.
+  const ExpertBalance balance = expert_balance(deployment_, group);
   cell.add_scaled(sum(exchange_operators(tokens, exchange)),
-                  expert_balance(deployment_, group).busiest);
+                  exchange == Exchange::normal ? balance.busiest_node : balance.busiest);
   return cell;
 }
 
@@ -117,8 +119,9 @@ void add(Cell& cell, const LazyCells& table, double x, double times, const auto&
 
 // With one micro-batch the parts follow one another. With two, each of half the tokens, a layer
 // computes one while the other's tokens travel. With C the computing time of both, D the travelling
-// time of both and s the share of the multiprocessors that the exchange takes while it runs,
-//   T = max(D, C + s min(C, D)) + (D / 2) / layers
+// time of both and s the share of the shorter that is not hidden (multiprocessors that the exchange
+// takes while it runs, or what the engine is known to lose),
+//   T = max(C, D) + s min(C, D) + (D / 2) / layers
 // The last term is the first exchange of the first layer and the last of the last, which nothing
 // hides: half of one micro-batch's share of a layer at either end. Products of half the tokens read
 // the same weights twice; that is what two micro-batches cost where they are small.
@@ -157,10 +160,11 @@ StepCost StepModel::wide_cost(const StepInput& step) const {
   const double c = compute.v[Cell::total], d = travel.v[Cell::total];
   double added = d;  // by the exchange, to the time of the step
   if (two) {
-    const double taken =
+    const double sms =
         prompts ? static_cast<double>(spec.communication_sms) / deployment_.node.gpu.sm_count : 0.0;
+    const double lost = std::max(sms, deployment_.engine.overlap_loss) * std::min(c, d);
     const double ends = d / 2 / std::max(1, moe_layers(deployment_.model));
-    added = std::max(d, c + taken * std::min(c, d)) - c + ends;
+    added = std::max(c, d) + lost - c + ends;
   }
   compute.v[Cell::communication] += added;
   compute.v[Cell::total] += added;

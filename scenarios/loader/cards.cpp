@@ -34,6 +34,7 @@ GpuCard read_gpu(const YamlFile& file, const fs::path& path) {
   gpu.name = head.name;
   gpu.architecture = root.required<std::string>("architecture");
   gpu.tables = root.optional<std::string>("tables").value_or("");
+  gpu.tables_in_engine = root.optional<bool>("tables_in_engine").value_or(false);
   gpu.sm_count = root.required<int>("sm_count", at_least(1));
   card.boost_clock = root.required<Hertz>("boost_clock", kPositive);
   card.spec.boost_clock = card.boost_clock;

@@ -74,7 +74,7 @@ const std::vector<std::string_view>& figures() {
 // Figures that need a source where a card has them.
 std::vector<std::string_view> sourced_figures() {
   std::vector<std::string_view> names = figures();
-  names.insert(names.end(), {"fused_norm_reduce", "in_situ", "served_error"});
+  names.insert(names.end(), {"fused_norm_reduce", "in_situ", "overlap_loss", "served_error"});
   return names;
 }
 
@@ -144,9 +144,12 @@ void read_served(const YamlNode& node, EngineSpec& spec) {
     share(from, "elementwise", to.elementwise);
     share(from, "prefill", to.prefill);
     share(from, "kernel_slack", to.kernel_slack);
+    share(from, "prompt_slack", to.prompt_slack);
     if (const auto chunk = from.optional<Seconds>("stream_chunk"))
       spec.stream_chunk_s = chunk->value;
   }
+  if (const auto loss = node.optional<Ratio>("overlap_loss", kShare))
+    spec.overlap_loss = loss->value;
   if (node.has("served_error")) {
     const YamlNode from = node.required_child("served_error");
     share(from, "ttft", spec.served_ttft_error);

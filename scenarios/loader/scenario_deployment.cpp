@@ -388,13 +388,8 @@ void suit_to_processors(DeploymentSpec& deployment) {
   if (!cpu && !exchange && !deployment.layout.experts_on_host) return;
   engine.served_ttft_error = engine.served_tpot_error = 0.0;
   if (cpu) engine.graph_batches.clear();
-  if (cpu || deployment.layout.experts_on_host) {
-    engine.in_situ = {};
-  } else {
-    const double slack = engine.in_situ.kernel_slack;  // of kernels, wherever they run
-    engine.in_situ = {};
-    engine.in_situ.kernel_slack = slack;
-  }
+  engine.in_situ = cpu || deployment.layout.experts_on_host ? models::serving::InSitu{}
+                                                            : engine.in_situ.as_timed();
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <numeric>
 
 namespace foretoken::models::serving {
@@ -50,6 +51,25 @@ TEST_CASE("expert balance: rebalancing evens the ranks out, and drift takes part
   // A quarter of the traffic has moved: three parts as placed, one as by chance.
   d.expert_parallel.drift = 0.25;
   CHECK(expert_balance(d, 4096).busiest == Approx(0.75 * placed.busiest + 0.25 * chance));
+}
+
+// 32 ranks on 4 nodes are loaded as 4 ranks would be: b of the mean on the busiest. A token with 8
+// experts passes a node with a quarter of the pairs by with 0.75^8, the busiest with (1 - b / 4)^8.
+TEST_CASE("expert balance: nodes that nearly every token goes to are loaded nearly alike") {
+  DeploymentSpec d = wide(0.9);
+  d.layout.expert = 4;
+  const double pairs = expert_balance(d, 4096).busiest;
+  CHECK(expert_balance(d, 4096).busiest_node == 1.0);  // one node
+  d.layout.expert = 32;
+  d.layout.gpus_per_node = 8;
+  const ExpertBalance balance = expert_balance(d, 4096);
+  CHECK(balance.busiest_node == Approx((1 - std::pow(1 - pairs / 4, 8)) / (1 - std::pow(0.75, 8))));
+  CHECK(balance.busiest_node < balance.busiest);
+  // Two of the four nodes for each token: two draws.
+  d.expert_parallel.token_nodes = 2;
+  CHECK(expert_balance(d, 4096).busiest_node ==
+        Approx((1 - std::pow(1 - pairs / 4, 2)) / (1 - std::pow(0.75, 2))));
+  CHECK(expert_balance(wide(0.0), 4096).busiest_node == 1.0);
 }
 
 TEST_CASE("expert balance: experts that gather their tokens are not rebalanced") {

@@ -142,8 +142,10 @@ TEST_CASE("Runs of decode steps cost to the bit what their steps cost one by one
   }
 }
 
-TEST_CASE("Prefill at the power limit slows by the square root of the excess") {
-  // A card on which tensor activity u draws 2 u of tdp - idle and the limit is all of it.
+// A card on which tensor activity u draws 2 u of tdp - idle and the limit is all of it. At clock f
+// of full, time grows by s = (1 - m) / f + m, m the share that memory sets the pace, and watts fall
+// to 2 u f / s (clock exponent 2): 2 u f^2 = 1 - m + m f.
+TEST_CASE("Prefill at the power limit slows as under a cap at that limit") {
   DeploymentSpec d = deployment();
   d.power = {};
   const StepModel cool(d, no_tables());
@@ -155,8 +157,20 @@ TEST_CASE("Prefill at the power limit slows by the square root of the excess") {
   const double alone = a.seconds - a.host_s;
   const double u = a.tensor_s / alone;
   REQUIRE(2 * u > 1.0);
-  CHECK((b.seconds - b.host_s) / alone == Approx(std::sqrt(2 * u)).epsilon(1e-6));
+  const double m = a.memory_s / alone;
+  const double f = (m + std::sqrt(m * m + 8 * u * (1 - m))) / (4 * u);
+  CHECK((b.seconds - b.host_s) / alone == Approx((1 - m) / f + m).epsilon(1e-6));
   CHECK(hot.cost({8, 8192, {}, 8}).seconds == cool.cost({8, 8192, {}, 8}).seconds);
+}
+
+TEST_CASE("Tables that were timed inside an engine take no factor of engines") {
+  DeploymentSpec d = deployment();
+  const StepInput step{16, 16384, {}, 16};
+  const double alone = StepModel(d, no_tables()).cost(step).seconds;
+  d.engine.in_situ.gemm = d.engine.in_situ.attention = 0.5;
+  CHECK(StepModel(d, no_tables()).cost(step).seconds < 0.99 * alone);
+  d.node.gpu.tables_in_engine = true;
+  CHECK(StepModel(d, no_tables()).cost(step).seconds == alone);
 }
 
 TEST_CASE("Several prompts in a step pay for one launch, and more tokens never cost less") {
