@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <mutex>
 #include <set>
+#include <span>
+#include <string_view>
 
 #include "analysis/run_documents.hpp"
 #include "scenarios/loader/content_hash.hpp"
@@ -56,20 +59,22 @@ class Runner {
         report_.rows.push_back(
             {points[i], spec_.seed + static_cast<std::uint64_t>(repeat), base + i, {}});
     const std::size_t n = report_.rows.size() - first;
-    std::size_t done = 0;
     for_each_in_order(n, options_.threads, options_.interrupt, [&](std::size_t i) {
-      if (!mine(first + i)) return;
+      if (shared() && !store_.claim(first + i)) return;
       SweepStore::Row& row = report_.rows[first + i];
       bool found = false;
       row.result = result_of(row, found);
       const std::lock_guard lock(mutex_);
+      done_here_.push_back(first + i);
       report_.found += found ? 1 : 0;
-      if (options_.progress) options_.progress(++done, n);
+      if (options_.progress) options_.progress(done_here_.size(), n);
     });
-    collect(first);
+    if (shared()) gather(n);
+    done_here_.clear();
   }
 
   [[nodiscard]] SweepReport finish() {
+    report_.found += found_by_all_;
     for (const auto& row : report_.rows)
       ++(row.result.status == Status::ok ? report_.ok : report_.failed);
     return std::move(report_);
@@ -77,10 +82,9 @@ class Runner {
   [[nodiscard]] const std::vector<SweepStore::Row>& rows() const { return report_.rows; }
 
  private:
-  [[nodiscard]] bool mine(std::size_t row) const {
-    if (options_.transport == nullptr) return true;
-    return row % static_cast<std::size_t>(options_.transport->size()) ==
-           static_cast<std::size_t>(options_.transport->rank());
+  // Whether other ranks take points too.
+  [[nodiscard]] bool shared() const {
+    return options_.transport != nullptr && options_.transport->size() > 1;
   }
 
   PointResult result_of(const SweepStore::Row& row, bool& found) {
@@ -109,21 +113,31 @@ class Runner {
     return result;
   }
 
-  // Every rank needs every row: what the others kept lies in the shared folder.
-  void collect(std::size_t first) {
-    if (options_.transport == nullptr || options_.transport->size() == 1) return;
-    std::array<std::uint64_t, 1> barrier{0};
-    options_.transport->all_min(barrier);
-    for (std::size_t i = first; i < report_.rows.size(); ++i) {
-      if (mine(i)) continue;
-      bool found = false;
-      report_.rows[i].result = result_of(report_.rows[i], found);
-      if (!found)
-        throw InputError(store_.folder().string() +
-                         " is not shared between the machines of this run; put the sweep's folder "
-                         "on a file system that all of them see");
+  // Every rank gets the rows of all: their number and their text, one after the other.
+  void gather(std::size_t n) {
+    std::string mine;
+    for (const std::size_t row : done_here_)
+      mine += fmt::format("{} {}", row, text_of(report_.rows[row].result)) + '\0';
+    std::size_t rows = 0;
+    for (const auto& bytes : options_.transport->all_gather(std::as_bytes(std::span(mine)))) {
+      const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      for (std::size_t at = 0; at < all.size(); ++rows) {
+        const std::size_t end = all.find('\0', at), space = all.find(' ', at);
+        std::size_t row = 0;
+        std::from_chars(all.data() + at, all.data() + space, row);
+        report_.rows.at(row).result = study::result_of(
+            std::string(all.substr(space + 1, end - space - 1)), store_.folder().string());
+        at = end + 1;
+      }
     }
-    options_.transport->all_min(barrier);
+    std::array<std::uint64_t, 1> found{report_.found};
+    options_.transport->all_sum(found);
+    found_by_all_ += found[0];
+    report_.found = 0;
+    if (rows != n)
+      throw InputError(store_.folder().string() +
+                       " is not shared between the machines of this run; put the sweep's folder on "
+                       "a file system that all of them see");
   }
 
   const SweepSpec& spec_;
@@ -132,6 +146,8 @@ class Runner {
   const SweepOptions& options_;
   std::string calibration_hash_, scenario_hash_;
   std::mutex mutex_;
+  std::vector<std::size_t> done_here_;  // rows of this round, by this program
+  std::size_t found_by_all_ = 0;        // of several ranks
   SweepReport report_;
 };
 

@@ -11,8 +11,8 @@ namespace foretoken::analysis::study {
 struct SweepOptions {
   int threads = 1;
   const std::atomic<bool>* interrupt = nullptr;
-  // Several programs on one shared folder: every rank simulates its share of each round and keeps
-  // it there, rank 0 writes the tables. Null: one program.
+  // Several programs on one shared folder: each takes the next point that none has taken, rank 0
+  // writes the tables. Null: one program.
   sim::engine::Transport* transport = nullptr;
   // After each point simulated or found: done, in all (of this round), on some thread.
   std::function<void(std::size_t, std::size_t)> progress;

@@ -22,6 +22,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using sim::core::InputError;
 
+constexpr const char* kClaims = ".claims";
+
 void flatten(const Json& node, const std::string& path, std::map<std::string, double>& out) {
   if (node.is_object()) {
     for (const auto& [key, value] : node.items())
@@ -33,7 +35,7 @@ void flatten(const Json& node, const std::string& path, std::map<std::string, do
   }
 }
 
-std::string text_of(const fs::path& file) {
+std::string content_of(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
   text << stream.rdbuf();
@@ -188,18 +190,27 @@ SweepStore::SweepStore(fs::path folder, bool resume, bool owner) : folder_(std::
                      " already holds a sweep: --resume goes on in it (points that are there are "
                      "not simulated again), or choose another --out");
   }
+  fs::remove_all(folder_ / kClaims);  // of one that was killed
+  fs::create_directory(folder_ / kClaims);
 }
 
 SweepStore::~SweepStore() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-std::optional<PointResult> SweepStore::find(const std::string& hash) const {
-  const fs::path file = folder_ / "points" / (hash + ".json");
-  if (!fs::exists(file)) return std::nullopt;
-  const Json json = Json::parse(text_of(file), nullptr, false);
+std::string text_of(const PointResult& result) {
+  Json json;
+  json["format_version"] = kSweepFormatVersion;
+  json["status"] = to_string(result.status);
+  json["error"] = result.error;
+  json["metrics"] = Json(result.metrics);
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+PointResult result_of(const std::string& text, const std::string& name) {
+  const Json json = Json::parse(text, nullptr, false);
   const auto damaged = [&](const std::string& what) {
-    return InputError(file.string() + ": " + what + "; remove the file to simulate it again");
+    return InputError(name + ": " + what + "; remove the file to simulate it again");
   };
   if (!json.is_object() || !json.contains("format_version"))
     throw damaged("not a point of a sweep");
@@ -212,21 +223,33 @@ std::optional<PointResult> SweepStore::find(const std::string& hash) const {
     throw damaged("incomplete");
   result.status = *status;
   result.error = json.value("error", "");
-  for (const auto& [name, value] : json["metrics"].items()) {
-    if (!value.is_number()) throw damaged("'" + name + "' is not a number");
-    result.metrics[name] = value.get<double>();
+  for (const auto& [metric, value] : json["metrics"].items()) {
+    if (!value.is_number()) throw damaged("'" + metric + "' is not a number");
+    result.metrics[metric] = value.get<double>();
   }
   return result;
 }
 
+std::optional<PointResult> SweepStore::find(const std::string& hash) const {
+  const fs::path file = folder_ / "points" / (hash + ".json");
+  if (!fs::exists(file)) return std::nullopt;
+  return result_of(content_of(file), file.string());
+}
+
 void SweepStore::keep(const std::string& hash, const PointResult& result) const {
-  Json json;
-  json["format_version"] = kSweepFormatVersion;
-  json["status"] = to_string(result.status);
-  json["error"] = result.error;
-  json["metrics"] = Json(result.metrics);
-  write_file_atomically(folder_ / "points" / (hash + ".json"),
-                        json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_file_atomically(folder_ / "points" / (hash + ".json"), text_of(result));
+}
+
+bool SweepStore::claim(std::size_t row) const {
+  const fs::path file = folder_ / kClaims / std::to_string(row);
+  const int claimed = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (claimed >= 0) {
+    ::close(claimed);
+    return true;
+  }
+  if (errno == EEXIST) return false;
+  throw InputError("cannot write to " + folder_.string() + ": " + std::strerror(errno) +
+                   "; under mpirun all machines must see the folder of a sweep");
 }
 
 void SweepStore::finish(const SweepSpec& spec, const std::vector<Row>& rows) const {
@@ -234,7 +257,8 @@ void SweepStore::finish(const SweepSpec& spec, const std::vector<Row>& rows) con
   write_hdf5(staged, spec, rows);
   fs::rename(staged, folder_ / "sweep.h5");
   write_file_atomically(folder_ / "sweep.csv", csv_text(spec, rows));
-  write_file_atomically(folder_ / "sweep.yaml", text_of(spec.file));
+  write_file_atomically(folder_ / "sweep.yaml", content_of(spec.file));
+  fs::remove_all(folder_ / kClaims);
 }
 
 }  // namespace foretoken::analysis::study

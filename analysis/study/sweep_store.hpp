@@ -4,6 +4,7 @@
 //   sweep.h5           all points: parameters, metrics, means over repeats with their intervals
 //   sweep.csv          the same, a row a point
 //   sweep.yaml         the sweep file as it was
+//   .claims/ROW        while ranks share a sweep: rows that one of them has taken
 // Files appear whole or not at all, so a sweep that was killed goes on with --resume and ends with
 // the same bytes as one that was not.
 #include <filesystem>
@@ -30,6 +31,10 @@ struct PointResult {
   std::map<std::string, double> metrics;  // empty unless ok
 };
 
+// As kept in a file, and back; `name` is told in the InputError where the text is no such thing.
+std::string text_of(const PointResult& result);
+PointResult result_of(const std::string& text, const std::string& name);
+
 // Owner of the folder; one program at a time.
 class SweepStore {
  public:
@@ -43,6 +48,8 @@ class SweepStore {
 
   [[nodiscard]] std::optional<PointResult> find(const std::string& hash) const;
   void keep(const std::string& hash, const PointResult& result) const;
+  // Whether the caller is the first of all programs on the folder to ask for this row.
+  [[nodiscard]] bool claim(std::size_t row) const;
 
   struct Row {
     Point point;
