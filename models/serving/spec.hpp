@@ -34,6 +34,9 @@ struct InSitu {
   double attention_least = 1.0, attention = 1.0;
   double experts_least = 1.0, experts = 1.0;
   double wire = 1.0, communication = 1.0;
+  // Ranks do not reach a collective at one time: what it waits for the last of n is (1 - 1 / n) of
+  // this, in seconds.
+  double rank_skew_s = 0.0;
   double elementwise = 1.0;  // share of element-wise time left after fusion
   double prefill = 1.0;      // factor on the kernels of steps that carry prompts, as timed alone
   // Tables may time a fallback kernel that no engine runs on that GPU. Where another engine's

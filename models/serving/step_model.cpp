@@ -69,7 +69,8 @@ Cell StepModel::corrected(const RawCell& raw) const {
   cell.v[Cell::experts] = in_engine(v[RawCell::experts_least], v[RawCell::experts],
                                     factor.experts_least, factor.experts);
   cell.v[Cell::communication] =
-      in_engine(v[RawCell::wire], v[RawCell::communication], factor.wire, factor.communication);
+      in_engine(v[RawCell::wire], v[RawCell::communication], factor.wire, factor.communication) +
+      factor.rank_skew_s * (1.0 - 1.0 / deployment_.layout.tensor) * v[RawCell::collectives];
   cell.v[Cell::elementwise] = factor.elementwise * v[RawCell::elementwise];
   cell.v[Cell::network] = factor.wire * v[RawCell::network];
   cell.v[Cell::network_wire] = factor.wire * v[RawCell::network_wire];

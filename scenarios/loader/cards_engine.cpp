@@ -145,6 +145,7 @@ void read_served(const YamlNode& node, EngineSpec& spec) {
     share(from, "prefill", to.prefill);
     share(from, "kernel_slack", to.kernel_slack);
     share(from, "prompt_slack", to.prompt_slack);
+    if (const auto skew = from.optional<Seconds>("rank_skew")) to.rank_skew_s = skew->value;
     if (const auto chunk = from.optional<Seconds>("stream_chunk"))
       spec.stream_chunk_s = chunk->value;
   }

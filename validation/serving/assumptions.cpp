@@ -51,6 +51,8 @@ constexpr Setting kSettings[] = {
      [](ServingSpec& s, double v) {
        s.deployment.engine.in_situ.communication = s.deployment.engine.in_situ.wire = v;
      }},
+    {"rank_skew_us",
+     [](ServingSpec& s, double v) { s.deployment.engine.in_situ.rank_skew_s = v * 1e-6; }},
     {"wire", in_situ<&InSitu::wire>},
     {"elementwise", in_situ<&InSitu::elementwise>},
     {"prefill", in_situ<&InSitu::prefill>},

@@ -121,7 +121,7 @@ const std::vector<Fitted>& fitted_parameters() {
       {"experts_least", 1.0, 0.5, 1.6},     {"experts", 0.75, 0.0, 1.5},
       {"communication", 1.0, 0.1, 3.0},     {"host_step_us", 900, 0.0, 5000},
       {"host_sequence_us", 8.0, 0.0, 60.0}, {"prefill", 0.95, 0.4, 1.6},
-      {"client_us", 20000, 0.0, 60000},
+      {"rank_skew_us", 3.0, 0.0, 20.0},
   };
   return list;
 }

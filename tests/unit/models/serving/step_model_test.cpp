@@ -173,6 +173,20 @@ TEST_CASE("Tables that were timed inside an engine take no factor of engines") {
   CHECK(StepModel(d, no_tables()).cost(step).seconds == alone);
 }
 
+// Two sums a layer, one for the embedding, the logits gathered; of two ranks half the skew is
+// waited for.
+TEST_CASE("Collectives wait for the last rank") {
+  DeploymentSpec d = deployment();
+  d.layout.tensor = 2;
+  const StepInput step{16, 16384, {}, 16};
+  const StepCost before = StepModel(d, no_tables()).cost(step);
+  d.engine.in_situ.rank_skew_s = 4e-6;
+  const StepCost after = StepModel(d, no_tables()).cost(step);
+  CHECK(after.seconds - before.seconds == Approx((2 * 32 + 2) * 2e-6).epsilon(1e-6));
+  CHECK(after.communication_s - before.communication_s ==
+        Approx((2 * 32 + 2) * 2e-6).epsilon(1e-6));
+}
+
 TEST_CASE("Several prompts in a step pay for one launch, and more tokens never cost less") {
   const StepModel model(deployment(), no_tables());
   const std::vector<llm::Chunk> two{{300, 0}, {300, 0}};
