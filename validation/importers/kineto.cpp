@@ -48,6 +48,13 @@ std::int64_t size_of(double value) {
   return value >= 1 && value <= kMost ? static_cast<std::int64_t>(value) : 0;
 }
 
+// A number of a device, stream, thread or rank; 0 where the file's is none.
+template <class T>
+T index_of(double value) {
+  constexpr double kMost = std::min(9e15, static_cast<double>(std::numeric_limits<T>::max()));
+  return value >= -kMost && value <= kMost ? static_cast<T>(value) : T{0};
+}
+
 // Receives the JSON as a stream of tokens. Depth 1 is the trace's header, depth 3 an event (depth 2
 // where the file is a bare list of events), one deeper its args.
 class Reader : public nlohmann::json_sax<nlohmann::json> {
@@ -135,9 +142,9 @@ void Reader::header(double value) {
   if (outer == "deviceProperties" && name == "totalGlobalMem" && trace.device_memory == 0)
     trace.device_memory = value;
   if (outer == "distributedInfo" && depth() == 2 && name == "rank")
-    trace.rank = static_cast<int>(value);
+    trace.rank = index_of<int>(value);
   if (outer == "distributedInfo" && depth() == 2 && name == "world_size")
-    trace.world = static_cast<int>(value);
+    trace.world = index_of<int>(value);
 }
 
 bool Reader::number(double value) {
@@ -191,14 +198,14 @@ void Reader::gpu_event(Kernel::Kind kind) {
   Kernel kernel;
   kernel.kind = kind;
   kernel.name = std::move(event_.name);
-  kernel.device = static_cast<int>(event_.device);
+  kernel.device = index_of<int>(event_.device);
   kernel.stream =
-      static_cast<std::int64_t>(std::isfinite(event_.stream) ? event_.stream : event_.thread);
+      index_of<std::int64_t>(std::isfinite(event_.stream) ? event_.stream : event_.thread);
   kernel.start_us = event_.ts;
   kernel.duration_us = event_.dur;
   if (event_.message.elements > 0 && !event_.message.collective.empty())
     kernel.message = std::move(event_.message);
-  correlations_.push_back(static_cast<std::int64_t>(event_.correlation));
+  correlations_.push_back(index_of<std::int64_t>(event_.correlation));
   trace.kernels.push_back(std::move(kernel));
 }
 
@@ -209,10 +216,10 @@ void Reader::finish() {
   if (category == "kernel" || category == "Kernel") return gpu_event(Kernel::Kind::kernel);
   if (category == "gpu_memcpy" || category == "Memcpy") return gpu_event(Kernel::Kind::copy);
   if (category == "gpu_memset" || category == "Memset") return gpu_event(Kernel::Kind::set);
-  const auto thread = static_cast<std::int64_t>(event_.thread);
+  const auto thread = index_of<std::int64_t>(event_.thread);
   if (category == "cuda_runtime" || category == "cuda_driver" || category == "Runtime") {
     if (event_.correlation >= 0)
-      launches_[static_cast<std::int64_t>(event_.correlation)] = {thread, event_.ts};
+      launches_[index_of<std::int64_t>(event_.correlation)] = {thread, event_.ts};
   } else if ((category == "cpu_op" || category == "Operator") && !event_.dims.empty() &&
              has_shapes_of_interest(event_.name)) {
     spans_[thread].push_back(
