@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
+#include <exception>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <span>
-#include <string_view>
 
 #include "analysis/run_documents.hpp"
 #include "scenarios/loader/content_hash.hpp"
@@ -18,6 +17,7 @@
 namespace foretoken::analysis::study {
 namespace {
 
+using Json = nlohmann::json;
 using sim::core::Diagnostic;
 using sim::core::InputError;
 
@@ -59,7 +59,7 @@ class Runner {
         report_.rows.push_back(
             {points[i], spec_.seed + static_cast<std::uint64_t>(repeat), base + i, {}});
     const std::size_t n = report_.rows.size() - first;
-    for_each_in_order(n, options_.threads, options_.interrupt, [&](std::size_t i) {
+    const auto take = [&](std::size_t i) {
       if (shared() && !store_.claim(first + i)) return;
       SweepStore::Row& row = report_.rows[first + i];
       bool found = false;
@@ -68,8 +68,15 @@ class Runner {
       done_here_.push_back(first + i);
       report_.found += found ? 1 : 0;
       if (options_.progress) options_.progress(done_here_.size(), n);
-    });
-    if (shared()) gather(n);
+    };
+    std::exception_ptr failure;
+    try {
+      for_each_in_order(n, options_.threads, options_.interrupt, take);
+    } catch (...) {
+      if (!shared()) throw;
+      failure = std::current_exception();  // the other ranks wait to hear of it
+    }
+    if (shared()) gather(n, failure);
     done_here_.clear();
   }
 
@@ -113,27 +120,40 @@ class Runner {
     return result;
   }
 
-  // Every rank gets the rows of all: their number and their text, one after the other.
-  void gather(std::size_t n) {
-    std::string mine;
+  static std::string words_of(const std::exception_ptr& failure) {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const Interrupted&) {
+      return {};
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+  }
+
+  // Every rank gets the rows of all, or fails with the one that did.
+  void gather(std::size_t n, const std::exception_ptr& failure) {
+    Json mine = {{"found", report_.found}, {"rows", Json::array()}};
     for (const std::size_t row : done_here_)
-      mine += fmt::format("{} {}", row, text_of(report_.rows[row].result)) + '\0';
+      mine["rows"].push_back({row, text_of(report_.rows[row].result)});
+    if (failure) mine["failure"] = words_of(failure);
+    const std::string text = mine.dump(-1, ' ', false, Json::error_handler_t::replace);
     std::size_t rows = 0;
-    for (const auto& bytes : options_.transport->all_gather(std::as_bytes(std::span(mine)))) {
-      const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      for (std::size_t at = 0; at < all.size(); ++rows) {
-        const std::size_t end = all.find('\0', at), space = all.find(' ', at);
-        std::size_t row = 0;
-        std::from_chars(all.data() + at, all.data() + space, row);
-        report_.rows.at(row).result = study::result_of(
-            std::string(all.substr(space + 1, end - space - 1)), store_.folder().string());
-        at = end + 1;
+    std::optional<std::string> failed;
+    report_.found = 0;
+    for (const auto& bytes : options_.transport->all_gather(std::as_bytes(std::span(text)))) {
+      const Json theirs = Json::parse(reinterpret_cast<const char*>(bytes.data()),
+                                      reinterpret_cast<const char*>(bytes.data() + bytes.size()));
+      if (theirs.contains("failure") && !failed) failed = theirs["failure"].get<std::string>();
+      found_by_all_ += theirs["found"].get<std::size_t>();
+      for (const Json& row : theirs["rows"]) {
+        report_.rows.at(row[0].get<std::size_t>()).result =
+            study::result_of(row[1].get<std::string>(), store_.folder().string());
+        ++rows;
       }
     }
-    std::array<std::uint64_t, 1> found{report_.found};
-    options_.transport->all_sum(found);
-    found_by_all_ += found[0];
-    report_.found = 0;
+    if (failure) std::rethrow_exception(failure);
+    if (failed && failed->empty()) throw Interrupted();
+    if (failed) throw InputError(*failed);
     if (rows != n)
       throw InputError(store_.folder().string() +
                        " is not shared between the machines of this run; put the sweep's folder on "

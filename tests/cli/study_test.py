@@ -260,10 +260,16 @@ class Sweep(StudyTest):
         self.assertEqual(self.tables("one"), self.tables("threads"))
         if not shutil.which("mpirun"):
             self.skipTest("no mpirun")
-        process = subprocess.run([*MPIRUN, BINARY, "sweep", str(self.sweep), "--out", "ranks"], cwd=self.folder,
-                                 capture_output=True, text=True, timeout=120)
+        command = [*MPIRUN, BINARY, "sweep", str(self.sweep), "--out", "ranks"]
+        process = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
         self.assertEqual(process.returncode, 0, process.stderr)
         self.assertEqual(self.tables("one"), self.tables("ranks"))
+        # Whichever rank meets a damaged point, all end, and the message is heard.
+        for point in (self.folder / "ranks" / "points").iterdir():
+            point.write_text("{")
+        process = subprocess.run([*command, "--resume"], cwd=self.folder, capture_output=True, text=True, timeout=120)
+        self.assertEqual(process.returncode, 3, process.stderr)
+        self.assertIn("remove the file to simulate it again", process.stderr)
 
     def test_two_at_a_time_are_refused(self):
         self.ok("sweep", self.sweep, "--out", "out")
