@@ -56,7 +56,7 @@ CommandPage run_page() {
       {"require", "", "exit 5 if the SLO is missed"},
       {"time-limit", "TIME", "stop after this much wall time, e.g. 30s; exit 6"},
       {"mem-limit", "SIZE",
-       "stop above this resident memory, e.g. 2GiB; exit 6 (default 90 % of the machine's)"},
+       "stop above this resident memory, e.g. 2GiB; exit 6 (default: what the machine can bear)"},
       {"progress", "WHEN",
        "auto (a line on stderr if it is a terminal), json (lines on stderr) or none", "auto"},
       {"verbose,v", "", "say on stderr what is being done"},
@@ -66,15 +66,13 @@ CommandPage run_page() {
 
 engine::RunOptions run_options(const ParsedLine& line) {
   constexpr int kMostThreads = 1024;
-  // The rest is for the results of a run that is stopped: better partial than killed.
-  constexpr double kOfTheMachine = 0.9;
   engine::RunOptions options;
   options.threads = static_cast<int>(line.integer("threads", 1, kMostThreads));
   const std::string& executor = line.choice("executor", {"auto", "serial", "threads"});
   const bool threads = executor == "threads" || (executor == "auto" && options.threads > 1);
   options.executor = threads ? engine::ExecutorKind::threads : engine::ExecutorKind::serial;
   options.wall_limit_s = line.seconds("time-limit");
-  options.memory_limit_bytes = line.bytes("mem-limit").value_or(kOfTheMachine * machine_memory());
+  options.memory_limit_bytes = line.bytes("mem-limit");
   return options;
 }
 
@@ -164,20 +162,29 @@ int exit_code(const ServingResult& result, const Metrics& metrics, bool require)
 
 // Said before any work is done. The estimate is a lower one: what passes may still be stopped by
 // --mem-limit.
-bool fits_memory(const Scenario& scenario, double limit) {
+bool fits_memory(const Scenario& scenario, std::optional<double> limit) {
   constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
   const double needed = serving::simulation_bytes(scenario.serving);
-  const double there = std::min(limit, machine_memory());
+  const double there = std::min(limit.value_or(machine_memory()), machine_memory());
   if (needed <= there) return true;
-  fmt::print(stderr,
-             "foretoken: this run needs {:.3g} GiB of memory or more, and {:.3g} GiB are allowed "
-             "(--mem-limit); {}\n",
-             needed / kGiB, there / kGiB,
-             scenario.serving.record_one_in == 1
-                 ? "records: none, or one_in: 1000, forgets requests that "
-                   "are done, or shorten the workload"
-                 : "simulate fewer replicas");
+  fmt::print(
+      stderr, "foretoken: this run needs {:.3g} GiB of memory or more, and {:.3g} GiB are {}; {}\n",
+      needed / kGiB, there / kGiB, limit && *limit <= there ? "allowed by --mem-limit" : "there",
+      scenario.serving.record_one_in > 0
+          ? "records: none, or a smaller sample (one_in: 1000), forgets requests that are "
+            "done; or shorten the workload"
+          : "simulate fewer replicas");
   return false;
+}
+
+// Where none is stated: better partial results than a killed program. Records of requests take as
+// much again once they become results. Ranks on one machine share it.
+double memory_limit(const Scenario& scenario) {
+  constexpr double kWithRecords = 0.45, kWithout = 0.9;
+  const char* const ranks = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  const double here = ranks != nullptr ? std::max(1.0, std::atof(ranks)) : 1.0;
+  const bool records = scenario.serving.record_one_in == 1;
+  return (records ? kWithRecords : kWithout) * machine_memory() / here;
 }
 
 struct Simulated {
@@ -283,7 +290,8 @@ int run_command(const Invocation& invocation) {
   }
   const fs::path directory =
       line->has("out") ? fs::path(line->text("out")) : default_run_directory(scenario);
-  if (!fits_memory(scenario, *options.memory_limit_bytes)) return kLimitHit;
+  if (!fits_memory(scenario, options.memory_limit_bytes)) return kLimitHit;
+  if (!options.memory_limit_bytes) options.memory_limit_bytes = memory_limit(scenario);
   if (files && speaks) check_writable(directory);  // before the work, not after it
 
   const InterruptGuard interrupt;  // until the files are whole
