@@ -88,7 +88,8 @@ void count_without_table(const ServingResult& result, Metrics& m) {
   // Pools count what they made while requests arrived, the warm-up left out.
   m.window_s = result.pools.front().window_s;
   m.finished_in_window = result.sketches.e2el.count();
-  m.input_tokens = m.output_tokens = 0;
+  m.input_tokens = result.remote.input_tokens;
+  m.output_tokens = result.remote.output_tokens;
   for (const auto& pool : result.pools) {
     m.input_tokens += pool.prefill_tokens + pool.cached_tokens;
     m.output_tokens += pool.output_tokens;

@@ -1,5 +1,5 @@
 #pragma once
-// What a power cap below the board's own limit costs in speed.
+// What a power cap costs in speed: the operator's, or the board's own limit.
 #include "models/power/gpu_power.hpp"
 
 namespace foretoken::models::power {

@@ -161,6 +161,7 @@ void fill_counts(ServingResult& result, const FrontEnd& front_end,
     result.recomputed_tokens += replica->batch().recomputed_tokens();
     result.sketches.merge(replica->sketches());
   }
+  result.sketches.merge(front_end.sketches());
   const auto ended = [&front](RequestReason r) { return front.ended[static_cast<std::size_t>(r)]; };
   result.remote.requests = ended(RequestReason::none);
   result.remote.input_tokens = front.remote_input;

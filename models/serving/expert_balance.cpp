@@ -38,12 +38,12 @@ double as_placed(const DeploymentSpec& d, std::int64_t tokens, int groups) {
   return (1.0 - moved) * busiest_over_mean(d, tokens, true, groups) + moved * by_chance;
 }
 
-// See ExpertBalance::busiest_node; `pairs`: of the busiest node over the mean.
-double tokens_of_busiest_node(const DeploymentSpec& d, int nodes, double pairs) {
-  const int top_k = d.model.moe->top_k, may_go_to = d.expert_parallel.token_nodes;
-  const int draws = may_go_to > 0 && may_go_to < nodes ? std::min(top_k, may_go_to) : top_k;
+// See ExpertBalance::busiest_place; `pairs`: of the busiest of so many places over the mean.
+double tokens_of_busiest(const DeploymentSpec& d, int places, double pairs, int may_go_to) {
+  const int top_k = d.model.moe->top_k;
+  const int draws = may_go_to > 0 && may_go_to < places ? std::min(top_k, may_go_to) : top_k;
   const auto goes = [&](double share) { return 1.0 - std::pow(1.0 - std::min(1.0, share), draws); };
-  return goes(pairs / nodes) / goes(1.0 / nodes);
+  return goes(pairs / places) / goes(1.0 / places);
 }
 
 }  // namespace
@@ -55,9 +55,11 @@ ExpertBalance expert_balance(const DeploymentSpec& d, std::int64_t tokens) {
   balance.busiest = as_placed(d, tokens, ranks);
   balance.by_chance = busiest_over_mean(d, tokens, false, ranks);
   const int per_node = d.layout.gpus_per_node;  // 0: everything is in one
-  const int nodes = per_node > 0 ? ranks / per_node : 1;
-  if (nodes > 1)
-    balance.busiest_node = tokens_of_busiest_node(d, nodes, as_placed(d, tokens, nodes));
+  const int nodes = per_node > 0 ? (ranks + per_node - 1) / per_node : 1;
+  const int places = nodes > 1 ? nodes : ranks;
+  if (places > 1)
+    balance.busiest_place = tokens_of_busiest(d, places, as_placed(d, tokens, places),
+                                              nodes > 1 ? d.expert_parallel.token_nodes : 0);
   return balance;
 }
 

@@ -11,10 +11,10 @@ namespace foretoken::models::serving {
 struct ExpertBalance {
   double busiest = 1.0;    // as the experts are placed
   double by_chance = 1.0;  // were they placed by chance: what rebalancing (EPLB) starts from
-  // Tokens that go to the busiest node over the mean, each counted once a node: with q the node's
-  // share of the pairs and m draws (the experts of a token, or the nodes it may go to if fewer),
-  // 1 - (1 - q)^m of them.
-  double busiest_node = 1.0;
+  // Tokens that go to the busiest node over the mean, or on one node to the busiest rank, each
+  // counted once: with q its share of the pairs and m draws (the experts of a token, or the nodes
+  // it may go to if fewer), 1 - (1 - q)^m of them.
+  double busiest_place = 1.0;
 };
 // `tokens`: of all attention ranks, in one micro-batch. Both 1 where nothing can be uneven: a dense
 // model, one expert rank, or experts of equal popularity.

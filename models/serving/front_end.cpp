@@ -39,7 +39,8 @@ FrontEnd::FrontEnd(const ServingSpec& spec, const FrontEndSpec& own, std::vector
       fleet_(std::move(pools), router_spec(spec.deployment, spec.seed),
              router_spec(spec.pools.empty() ? spec.deployment : spec.pools.back(), spec.seed + 1)),
       open_(make_open_arrivals(spec.workload, spec.seed)),
-      changed_ps_(fleet_.pools().size(), 0) {
+      changed_ps_(fleet_.pools().size(), 0),
+      sketches_wanted_(!own.records.all()) {
   if (const auto* sessions = std::get_if<SessionArrivals>(&workload_.arrivals)) {
     sessions_ = *sessions;
     own_.records = {};  // turns are made of what was said before
@@ -469,6 +470,8 @@ void FrontEnd::answer_remotely(Context& context, const RequestMessage& message) 
   const std::int64_t last_ps =
       first_ps + Duration::from_seconds((message.output - 1) / api.tokens_per_s).ps();
   if (own_.records.keeps(message.request)) remote_.push_back({message.request, first_ps, last_ps});
+  if (sketches_wanted_ && message.arrival_ps >= workload_.warmup.ps())
+    sketches_.add({message.arrival_ps, message.arrival_ps, first_ps, last_ps, message.output});
   ended(context, message.request, Duration::picoseconds(last_ps - now_ps));
 }
 

@@ -13,6 +13,7 @@
 #include "models/serving/record_rule.hpp"
 #include "models/serving/result.hpp"
 #include "models/serving/shared_network.hpp"
+#include "models/serving/sketches.hpp"
 #include "sim/engine/process.hpp"
 
 namespace foretoken::models::serving {
@@ -84,6 +85,8 @@ class FrontEnd final : public sim::engine::Process {
     std::int64_t first_ps = 0, last_ps = 0;
   };
   [[nodiscard]] const std::vector<RemoteAnswer>& remote() const { return remote_; }
+  // Latencies of all of them, where not all requests are kept.
+  [[nodiscard]] const Sketches& sketches() const { return sketches_; }
   // Nothing where there is no shared network.
   [[nodiscard]] std::optional<NetworkResult> network() const;
   [[nodiscard]] std::shared_ptr<const collective::Fabric> fabric() const {
@@ -92,7 +95,7 @@ class FrontEnd final : public sim::engine::Process {
 
   template <class A>
   void fields(A& archive) {
-    archive(issued_, counts_, remote_, fleet_, network_result_);
+    archive(issued_, counts_, remote_, sketches_, fleet_, network_result_);
   }
 
  private:
@@ -166,6 +169,8 @@ class FrontEnd final : public sim::engine::Process {
   std::vector<IssuedRequest> issued_;
   FrontEndCounts counts_;
   std::vector<RemoteAnswer> remote_;
+  bool sketches_wanted_ = false;
+  Sketches sketches_;
   std::unique_ptr<SharedNetwork> network_;
   NetworkResult network_result_;
   std::vector<Moving> moving_;

@@ -13,6 +13,12 @@ using sim::core::Duration;
 
 double lerp(double a, double b, double f) { return a + (b - a) * f; }
 
+// Whether the operator's power cap acts before the board's own limit does.
+bool capped(const DeploymentSpec& d) {
+  const auto cap = d.node.gpu.power_limit;
+  return cap.value() > 0.0 && cap < d.node.gpu.tdp * d.power.ceiling;
+}
+
 // Sum of the families, and busy time at peak rates, which no engine changes.
 Cell completed(Cell cell, const decltype(RawCell::v)& raw) {
   for (const auto f :
@@ -70,7 +76,7 @@ Cell StepModel::corrected(const RawCell& raw) const {
                                     factor.experts_least, factor.experts);
   cell.v[Cell::communication] =
       in_engine(v[RawCell::wire], v[RawCell::communication], factor.wire, factor.communication) +
-      factor.rank_skew_s * (1.0 - 1.0 / deployment_.layout.tensor) * v[RawCell::collectives];
+      factor.rank_skew_s * v[RawCell::collectives];
   cell.v[Cell::elementwise] = factor.elementwise * v[RawCell::elementwise];
   cell.v[Cell::network] = factor.wire * v[RawCell::network];
   cell.v[Cell::network_wire] = factor.wire * v[RawCell::network_wire];
@@ -206,11 +212,11 @@ void StepModel::add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) cons
 double StepModel::throttled(const Cell& cell) const {
   const auto& gpu = deployment_.node.gpu;
   const double seconds = cell.v[Cell::total];
-  if (seconds <= 0) return 1.0;
+  const auto limit = gpu.tdp * deployment_.power.ceiling;
+  if (seconds <= 0 || limit <= gpu.idle || capped(deployment_)) return 1.0;
   const auto share = [&](Cell::Field f) { return std::min(1.0, cell.v[f] / seconds); };
   return power::under_cap(gpu, deployment_.power,
-                          {share(Cell::tensor), share(Cell::memory), share(Cell::link)},
-                          gpu.tdp * deployment_.power.ceiling)
+                          {share(Cell::tensor), share(Cell::memory), share(Cell::link)}, limit)
       .stretch;
 }
 
@@ -246,8 +252,6 @@ StepCost StepModel::priced(const Cell& cell, double host_s) {
 }
 
 namespace {
-
-bool capped(const DeploymentSpec& d) { return d.node.gpu.power_limit.value() > 0.0; }
 
 // The operator's power cap: clocks fall until the step stays below it.
 void apply_cap(const DeploymentSpec& d, StepCost& cost) {

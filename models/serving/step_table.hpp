@@ -27,7 +27,7 @@ struct RawCell {
     elementwise,
     kernels,
     elementwise_kernels,
-    collectives,
+    collectives,  // each (1 - 1 / ranks), see InSitu::rank_skew_s
     tensor,
     memory,
     link,

@@ -39,6 +39,13 @@ double link_bytes(const llm::CollectiveOp& op) {
   }
 }
 
+// Of what the last of all ranks is behind, the part that a rank waits on average.
+double waits_for_others(const llm::CollectiveOp& op) {
+  const bool all_meet = op.kind != llm::CollectiveKind::send_recv &&
+                        op.kind != llm::CollectiveKind::host_copy && op.gpus > 1;
+  return all_meet ? 1.0 - 1.0 / op.gpus : 0.0;
+}
+
 // Replaced by the operators of step_wide.cpp.
 bool is_exchange(const llm::Operator& op) {
   return op.name == "experts.dispatch" || op.name == "experts.combine";
@@ -195,7 +202,7 @@ RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
       const double wire = inside ? link_bytes(*collective) / gpu.scale_up_bandwidth.value() : 0.0;
       cell.v[RawCell::communication] += op.repeat * alone;
       cell.v[RawCell::wire] += op.repeat * (inside ? std::min(wire, alone) : alone);
-      cell.v[RawCell::collectives] += op.repeat;
+      cell.v[RawCell::collectives] += op.repeat * waits_for_others(*collective);
       cell.v[RawCell::link] += op.repeat * wire;
       continue;
     }
@@ -203,7 +210,6 @@ RawCell StepTables::sum(const std::vector<llm::Operator>& operators) const {
       // Measured as engines run it: nothing to correct.
       cell.v[RawCell::communication] += op.repeat * alone;
       cell.v[RawCell::wire] += op.repeat * alone;
-      cell.v[RawCell::collectives] += op.repeat;
       continue;
     }
     if (const auto* moe = std::get_if<llm::MoeOp>(&op.shape); moe && moe->on_host) {

@@ -88,11 +88,10 @@ RawCell StepTables::fill_exchange(std::size_t index, Exchange exchange) const {
   const auto tokens = std::llround(TokenAxis::node(index));
   const auto group = tokens * deployment_.layout.data_attention;
   RawCell cell;
-  // The exchange waits for the rank that gets the most, or the node where a token goes once to
-  // each.
+  // The exchange waits for the rank that gets the most; a token of a prompt goes once to each node.
   const ExpertBalance balance = expert_balance(deployment_, group);
   cell.add_scaled(sum(exchange_operators(tokens, exchange)),
-                  exchange == Exchange::normal ? balance.busiest_node : balance.busiest);
+                  exchange == Exchange::normal ? balance.busiest_place : balance.busiest);
   return cell;
 }
 

@@ -21,11 +21,12 @@ using models::serving::StepTables;
 
 // Whatever operator times depend on, and nothing else.
 std::string table_key(const DeploymentSpec& d) {
-  return fmt::format("{}|{}|{}|{}|{}|{}|{} {} {} {} {}|{}|{}", d.model.name, d.node.name,
+  return fmt::format("{}|{}|{}|{}|{}|{}|{} {} {} {} {}|{}|{}|{}", d.model.name, d.node.name,
                      d.engine.tables.engine, d.engine.tables.version,
                      to_string(d.precision.weights), to_string(d.precision.kv), d.layout.tensor,
                      d.layout.pipeline, d.layout.data_attention, d.layout.expert,
-                     d.layout.all_to_all, d.expert_skew, d.engine.in_situ.kernel_slack);
+                     d.layout.all_to_all, d.expert_skew, d.engine.in_situ.kernel_slack,
+                     d.engine.in_situ.prompt_slack);
 }
 
 double median(std::vector<double> values) {

@@ -174,9 +174,10 @@ void write_predictions(const ServingValidation& v, const std::filesystem::path& 
   std::ofstream table(folder / "parts.csv");
   table << "id";
   for (const char* step : {"d", "p"})
-    for (const char* name : {"gemm", "gemm_least", "attention", "attention_least", "experts",
-                             "experts_least", "communication", "wire", "elementwise", "kernels",
-                             "elementwise_kernels", "collectives", "tensor", "memory", "link"})
+    for (const char* name :
+         {"gemm", "gemm_least", "attention", "attention_least", "experts", "experts_least",
+          "communication", "wire", "elementwise", "kernels", "elementwise_kernels", "collectives",
+          "tensor", "memory", "link", "network", "network_wire", "network_bytes"})
       table << ',' << step << '_' << name;
   table << ",ttft_median_ms,tpot_median_ms\n";
   for (const auto& r : v.rows) {

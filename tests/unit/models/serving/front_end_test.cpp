@@ -278,6 +278,22 @@ TEST_CASE("A sample of requests holds one of each so many, as the full table has
   CHECK(sample.sketches.ttft.sum() == forgotten.sketches.ttft.sum());
 }
 
+TEST_CASE("Figures over all requests hold those that a remote interface answers") {
+  ServingSpec spec = whole(2, many(200));
+  spec.cluster.remote.share = 0.5;
+  spec.cluster.remote.first_token_s = 0.2;
+  spec.cluster.remote.tokens_per_s = 50;
+  const auto kept = run(spec);
+  REQUIRE(kept.remote.requests > 50);
+  spec.record_one_in = 0;
+  const auto forgotten = run(spec);
+  CHECK(forgotten.sketches.e2el.count() == 200);
+  double sum = 0;
+  for (std::size_t i = 0; i < kept.requests.size(); ++i)
+    sum += kept.requests.last_token_s[i] - kept.requests.arrival_s[i];
+  CHECK(forgotten.sketches.e2el.mean() == Approx(sum / 200).epsilon(1e-6));
+}
+
 // Blocks of 4 tokens. The second prompt shares two blocks with the first: 8 of its 20 tokens are
 // read in 8 x 4 B / 320 B/s = 100 ms, the other 12 processed in 10 + 12 ms.
 TEST_CASE("Common prefixes of a trace are found in the cache and read at its rate") {
