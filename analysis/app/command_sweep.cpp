@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -199,8 +200,13 @@ int sweep_command(const Invocation& invocation) {
       print_table(report, folder);
     return report.ok == 0 ? kBadInput : kOk;
   } catch (const study::Interrupted&) {
+    if (!speaks) return kOk;
     fmt::print(stderr, "foretoken: interrupted; what is done is kept, --resume goes on\n");
     return kInterrupted;
+  } catch (const std::exception&) {
+    // Rank 0 fails alike and says so; a rank that ended before it would have it killed.
+    if (speaks) throw;
+    return kOk;
   }
 }
 
