@@ -33,6 +33,9 @@ JsonObject::JsonObject(std::string_view text, std::string_view file_name)
                                            " bytes; a model's config.json has a few thousand")});
   if (text_.find_first_not_of(" \t\r\n") == std::string_view::npos)
     throw sim::core::InputError({at(0, "the file is empty; expected a JSON object")});
+  // The parser takes a zero byte for the end of the text.
+  if (const auto zero = text_.find('\0'); zero != std::string_view::npos)
+    throw sim::core::InputError({at(zero, "not valid JSON: a zero byte; expected text")});
   try {
     root_ = json::parse(text_.begin(), text_.end());
   } catch (const json::parse_error& e) {
