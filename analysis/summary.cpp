@@ -85,7 +85,8 @@ void put_requests(Json& j, const ServingResult& r, const Metrics& m) {
   j["finished_in_window"] = m.finished_in_window;
   j["preemptions"] = r.preemptions;
   j["steps"] = r.total_steps;
-  j["saturated"] = m.saturation.saturated;
+  // Queues are looked at request by request: not known where not all are kept.
+  j["saturated"] = r.requests.complete() ? Json(m.saturation.saturated) : Json(nullptr);
   j["recomputed_tokens"] = r.recomputed_tokens;
   j["window"] = {{"start_s", r.window_start_s}, {"end_s", r.window_end_s}};
   put_latency(j, "scheduling_delay", m.queueing);

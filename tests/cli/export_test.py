@@ -96,6 +96,8 @@ class Exports(CliTest):
         summary = answer.json()
         for key in ("completed", "output_throughput", "p99_ttft_ms", "p99_tpot_ms"):
             self.assertAlmostEqual(summary[key], self.summary[key], delta=0.02 * self.summary[key], msg=key)
+        self.assertIs(summary["saturated"], None)  # not judged on a sample
+        self.assertIs(self.summary["saturated"], False)
         for folder, to in ((self.run_folder, "all.csv"), ("sample", "sample.csv")):
             self.expect(self.run_it("export", folder, "--to", "csv", "--out", to), 0)
         every = pd.read_csv(self.folder / "all.csv")

@@ -32,6 +32,22 @@ struct LinearTimer final : StepTimer {
   }
 };
 
+// Without measured tables.
+inline hardware::GpuSpec hopper_gpu() {
+  hardware::GpuSpec gpu;
+  gpu.name = "test-gpu";
+  gpu.architecture = "hopper";
+  gpu.sm_count = 132;
+  gpu.memory = hardware::Bytes(141e9);
+  gpu.memory_bandwidth = hardware::BytesPerSecond(4.8e12);
+  gpu.l2_cache = hardware::Bytes(50e6);
+  gpu.peak[hardware::DType::bf16] = hardware::FlopsPerSecond(989e12);
+  gpu.scale_up_bandwidth = hardware::BytesPerSecond(450e9);
+  gpu.tdp = hardware::Watts(700);
+  gpu.idle = hardware::Watts(75);
+  return gpu;
+}
+
 inline MemoryAccount blocks(std::int64_t count) {
   MemoryAccount memory;
   memory.kv_blocks = count;

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/unit/models/serving/fixture.hpp"
+
 using namespace foretoken::models::serving;
 namespace llm = foretoken::models::llm;
 namespace hardware = foretoken::models::hardware;
@@ -24,17 +26,7 @@ DeploymentSpec deployment() {
   m.attention.heads = 32;
   m.attention.kv_heads = 8;
   m.attention.head_dim = 128;
-  hardware::GpuSpec& gpu = d.node.gpu;
-  gpu.name = "test-gpu";
-  gpu.architecture = "hopper";
-  gpu.sm_count = 132;
-  gpu.memory = hardware::Bytes(141e9);
-  gpu.memory_bandwidth = hardware::BytesPerSecond(4.8e12);
-  gpu.l2_cache = hardware::Bytes(50e6);
-  gpu.peak[hardware::DType::bf16] = hardware::FlopsPerSecond(989e12);
-  gpu.scale_up_bandwidth = hardware::BytesPerSecond(450e9);
-  gpu.tdp = hardware::Watts(700);
-  gpu.idle = hardware::Watts(75);
+  d.node.gpu = testing::hopper_gpu();
   d.node.gpus = 8;
   d.engine.tables = {"vllm", "0.19.0"};
   d.engine.host_step_s = 500e-6;

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "models/serving/step_model.hpp"
+#include "tests/unit/models/serving/fixture.hpp"
 
 using namespace foretoken::models::serving;
 namespace llm = foretoken::models::llm;
@@ -28,17 +29,8 @@ DeploymentSpec wide() {
   m.moe->experts = 64;
   m.moe->top_k = 4;
   m.moe->intermediate = 2048;
-  hardware::GpuSpec& gpu = d.node.gpu;
-  gpu.name = "test-gpu";
-  gpu.architecture = "hopper";
-  gpu.sm_count = 100;
-  gpu.memory = hardware::Bytes(80e9);
-  gpu.memory_bandwidth = hardware::BytesPerSecond(3.35e12);
-  gpu.l2_cache = hardware::Bytes(50e6);
-  gpu.peak[hardware::DType::bf16] = hardware::FlopsPerSecond(989e12);
-  gpu.scale_up_bandwidth = hardware::BytesPerSecond(450e9);
-  gpu.tdp = hardware::Watts(700);
-  gpu.idle = hardware::Watts(75);
+  d.node.gpu = testing::hopper_gpu();
+  d.node.gpu.sm_count = 100;
   d.node.gpus = d.node.nics = 8;
   d.node.nic_bandwidth = hardware::BytesPerSecond(50e9);
   d.layout.data_attention = d.layout.expert = 16;
