@@ -255,6 +255,9 @@ int plan_command(const Invocation& invocation) {
   if (!line) return kOk;
   if (scenarios::loader::is_training_scenario(line->arguments[0]))
     return plan_training_command(invocation, *line);
+  if (line->has("set"))
+    throw UsageError(
+        "--set is for plans of training; write 'set: {PATH: VALUE}' into the plan file instead");
   const auto plan = study::read_plan(line->arguments[0]);
   study::PlanOptions options;
   options.limits = plan.limits;

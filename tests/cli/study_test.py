@@ -137,6 +137,7 @@ class Plan(StudyTest):
             self.assertIn(answer.code, (0, 4), answer.err)
             self.assertTrue(any(word in r["why"] for r in answer.json()["rejected"]), answer.out)
         self.expect(self.run_it("plan", plan, "--budget", "many"), 2, "8000000CNY")
+        self.expect(self.run_it("plan", plan, "--set", "seed=2"), 2, "plans of training", "set: {PATH: VALUE}")
 
     def test_rent_buy_api_and_split(self):
         api = ("api: {share: [0.5], round_trip: 50ms, first_token: 300ms, tokens_per_s: 50, "
