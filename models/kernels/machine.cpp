@@ -50,6 +50,7 @@ Machine machine_of(const hardware::GpuSpec& gpu) {
   if (gpu.sustained_compute > 0) machine.sustained = gpu.sustained_compute;
   machine.bandwidth = gpu.memory_bandwidth.value();
   machine.l2 = gpu.l2_cache.value();
+  machine.timed_in_engine = gpu.tables_in_engine;
   machine.scale_up = gpu.scale_up_bandwidth.value();
   machine.pcie = gpu.pcie_bandwidth.value();
   for (const auto& [dtype, rate] : gpu.peak) machine.peak[slot(dtype)] = rate.value();
@@ -73,6 +74,7 @@ void store_machine(const std::string& gpu, const Machine& machine,
   parameters[prefix + "sustained"] = machine.sustained;
   parameters[prefix + "bandwidth"] = machine.bandwidth;
   parameters[prefix + "l2"] = machine.l2;
+  if (machine.timed_in_engine) parameters[prefix + "timed_in_engine"] = 1.0;
   parameters[prefix + "scale_up"] = machine.scale_up;
   parameters[prefix + "pcie"] = machine.pcie;
   for (const DType dtype : kDTypes)
@@ -97,6 +99,7 @@ bool load_machine(const std::string& gpu, const std::map<std::string, double>& p
   if (number("sustained") > 0) machine.sustained = number("sustained");
   machine.bandwidth = number("bandwidth");
   machine.l2 = number("l2");
+  machine.timed_in_engine = number("timed_in_engine") > 0;
   machine.scale_up = number("scale_up");
   machine.pcie = number("pcie");
   for (const DType dtype : kDTypes)

@@ -16,10 +16,13 @@ struct Machine {
   double sustained = 1.0;  // share of the peak left under the power limit in long products
   double bandwidth = 0.0;  // memory, byte/s
   double l2 = 0.0;         // bytes
-  double scale_up = 0.0;   // byte/s per GPU, one direction; 0 = none
-  double pcie = 0.0;       // byte/s, one direction
-  int node_gpus = 0;       // 0 = unknown: every group is inside one node
-  double network = 0.0;    // byte/s per GPU between nodes, one direction
+  // Its tables were timed in a running engine, whose other kernels fill the cache between two calls
+  // of one: weights and KV are never found there, only what the kernel before has just written.
+  bool timed_in_engine = false;
+  double scale_up = 0.0;  // byte/s per GPU, one direction; 0 = none
+  double pcie = 0.0;      // byte/s, one direction
+  int node_gpus = 0;      // 0 = unknown: every group is inside one node
+  double network = 0.0;   // byte/s per GPU between nodes, one direction
   double network_latency_s = 0.0;
   std::array<double, 8> peak{};  // dense tensor FLOP/s by DType; 0 = not supported
 

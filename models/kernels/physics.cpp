@@ -43,11 +43,13 @@ const RooflineParameters* roofline_of(const llm::OperatorShape& shape,
   return std::visit(Chooser{parameters}, shape);
 }
 
-double roofline_seconds(const Work& work, const Machine& machine, const RooflineParameters& p) {
+// `l2`: bytes of the cache that may hold the call's data.
+double roofline_seconds(const Work& work, const Machine& machine, double l2,
+                        const RooflineParameters& p) {
   const double launch = p.launch_s * (1 - p.launch_clock_share +
                                       p.launch_clock_share * kReferenceClock / machine.clock);
   // Little by little a call's data stop fitting: half of them miss at the usable share of L2.
-  const double fill = p.l2_share * machine.l2 > 0 ? work.bytes / (p.l2_share * machine.l2) : 1e9;
+  const double fill = p.l2_share * l2 > 0 ? work.bytes / (p.l2_share * l2) : 1e9;
   const double missing = 1 - 1 / (1 + std::pow(fill, 4));
   const double memory =
       machine.bandwidth > 0 ? work.bytes * missing / (p.memory_efficiency * machine.bandwidth) : 0;
@@ -146,7 +148,9 @@ double physical_seconds(const llm::OperatorShape& shape, const std::string& vari
     return sum;
   }
   const RooflineParameters& p = *roofline_of(shape, parameters);
-  double seconds = roofline_seconds(work_of(shape, variant), machine, p);
+  const bool element = std::holds_alternative<llm::ElementwiseOp>(shape);
+  const double l2 = machine.timed_in_engine && !element ? 0.0 : machine.l2;
+  double seconds = roofline_seconds(work_of(shape, variant), machine, l2, p);
   if (const auto* op = std::get_if<llm::ElementwiseOp>(&shape))
     seconds += p.launch_s * (op->kernels - 1);
   return seconds;

@@ -71,9 +71,14 @@ bool is_gated(const PlacedRow& placed, const Machine& machine) {
 }
 
 // Passes through memory are predicted by the physical model alone: nothing is learned from them.
-bool is_elementwise(const std::vector<Sample>& samples) {
-  return !samples.empty() &&
-         std::holds_alternative<models::llm::ElementwiseOp>(samples[0].placed.row.shape);
+bool is_elementwise(const PlacedRow& placed) {
+  return std::holds_alternative<models::llm::ElementwiseOp>(placed.row.shape);
+}
+
+double correction_of(const PlacedRow& placed, const Lenders& lenders) {
+  if (is_elementwise(placed)) return 0.0;
+  const auto lent = lenders.ask(placed);
+  return lent ? lent->correction : 0.0;
 }
 
 bool same_table(const Table& a, const Table& b) {
@@ -182,7 +187,8 @@ class Runner {
     }
     if (&data_ != &known_) add_known(samples, table, known_, machine, parameters_);
     folds(table, samples, machine, true, out);
-    if (!is_elementwise(samples)) folds(table, samples, machine, false, out);
+    if (!samples.empty() && !is_elementwise(samples[0].placed))
+      folds(table, samples, machine, false, out);
   }
 
   void record(const Table& table, const Sample& sample, double correction, const Machine& machine,
@@ -220,8 +226,7 @@ class Runner {
       for (std::size_t i = 0; i < samples.size(); ++i) {
         if (!samples[i].predict || (*rows)[i].tag != fold || seen++ % options_.stride != 0)
           continue;
-        const auto lent = lenders.ask((*rows)[i]);
-        record(table, samples[i], lent ? lent->correction : 0.0, machine, by_key, out);
+        record(table, samples[i], correction_of((*rows)[i], lenders), machine, by_key, out);
       }
     }
   }
@@ -236,8 +241,7 @@ class Runner {
     std::size_t seen = 0;
     for (const Sample& sample : samples) {
       if (seen++ % options_.stride != 0) continue;
-      const auto lent = lenders.ask(sample.placed);
-      record(table, sample, lent ? lent->correction : 0.0, machine, true, out);
+      record(table, sample, correction_of(sample.placed, lenders), machine, true, out);
     }
   }
 

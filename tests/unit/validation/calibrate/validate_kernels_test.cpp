@@ -113,6 +113,22 @@ TEST_CASE("a GPU left out is predicted as a run without its tables would") {
   CHECK(model.time(op).provenance == sim::core::Provenance::analytical);
 }
 
+TEST_CASE("passes through memory learn nothing from other operators") {
+  const Folder folder;
+  folder.gemm("own", machine(), {512, 1024, 2048, 4096}, 1.3);
+  std::ofstream out(folder.path / "own" / "elementwise.vllm-1.0.csv");
+  out << "op_name,num_tokens,width,bytes,kernels,latency\n";
+  for (int tokens = 1; tokens <= 4096; tokens *= 2) {
+    const models::llm::ElementwiseOp op{4096.0 * tokens, 1};
+    out << "rope," << tokens << ",2048," << op.bytes << ",1,"
+        << 1e3 * models::kernels::physical_seconds(op, "", machine()) << '\n';
+  }
+  out.close();
+  CalibrationReport report;
+  const auto data = measured(folder, {{"own", machine()}}, report);
+  CHECK(family(validate_kernels(data, data), "elementwise").latency.mape < 0.1);
+}
+
 TEST_CASE("more files of the same columns are predicted with their own keys left out") {
   const Folder known_folder;
   known_folder.gemm("own", machine(), {512, 1024, 2048}, 1.3);
