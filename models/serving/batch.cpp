@@ -98,7 +98,10 @@ bool Batch::can_admit(Slot slot, std::int32_t tokens, std::int64_t keep_free) co
   const std::int64_t kept = keep_free + (alone ? 0 : rule_.watermark_blocks);
   // A sequence that comes back to decode may need a block for its next token in this very step.
   const std::int32_t next = sequence.swapped && tokens == 0 ? 1 : tokens;
-  if (blocks_for(std::int64_t{sequence.prefilled} + next) > free_blocks_ - kept) return false;
+  const std::int64_t held = std::int64_t{sequence.prefilled} + next;
+  const std::int64_t wanted =
+      rule_.whole_prompt ? std::max<std::int64_t>(held, sequence.target) : held;
+  if (blocks_for(wanted) > free_blocks_ - kept) return false;
   return alone ||
          committed_for(sequence) <= total_blocks_ - rule_.watermark_blocks - committed_blocks_;
 }

@@ -47,6 +47,7 @@ struct AdmissionRule {
   // Prefix caching: free blocks keep their content until they are taken, those freed first first,
   // so that a preempted request finds what is left of its own when it returns.
   bool finds_its_blocks = false;
+  bool whole_prompt = false;  // all of a prompt finds free blocks, not only its first chunk
 };
 
 using Slot = std::uint32_t;

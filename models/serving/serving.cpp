@@ -74,6 +74,7 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const DeploymentSpec& d,
   replica.admission.request_blocks = memory.kv_blocks;  // a request lives on one rank
   replica.admission.watermark_blocks = static_cast<std::int32_t>(
       std::llround(d.engine.kv_watermark * static_cast<double>(replica.kv_blocks)));
+  replica.admission.whole_prompt = d.engine.admit_whole_prompt;
   replica.admission.reserve_output = reserved_output(d.batching.policy, d.engine.kv_reserve_output);
   replica.admission.finds_its_blocks = d.batching.prefix_caching;
   const double block_bytes =

@@ -70,6 +70,8 @@ struct EngineSpec {
   MemoryRule memory_rule = MemoryRule::by_engine;
   double memory_fraction = 0.9;
   double kv_watermark = 0.0;  // share of blocks kept free when a request is admitted
+  // A request is admitted only when all of its prompt finds free blocks, not only the first chunk.
+  bool admit_whole_prompt = false;
   // Share of its output a request must find free blocks for when admitted: 0 = only the prompt
   // (vLLM), 1 = all of it, so that nothing is ever preempted (TensorRT-LLM), between (SGLang).
   double kv_reserve_output = 0.0;
@@ -77,12 +79,16 @@ struct EngineSpec {
   double host_step_s = 0.0;           // host time a step that the GPU waits for
   double host_sequence_s = 0.0;       // per running sequence and step
   double host_prefill_s = 0.0;        // more when the step carries prefill
-  double client_s = 0.0;              // tokenise, HTTP, first token out: per request
-  double host_relative_error = 0.0;   // how far off the host terms were found to be
-  int stream_interval = 1;            // tokens per streamed chunk
-  bool first_token_at_once = true;    // false: even the first token waits for a full chunk
-  double stream_chunk_s = 0.0;        // front end, per streamed chunk: its rate is a limit
-  int poll_steps = 1;                 // decode steps between two looks at new requests
+  // The host prepares a step while the GPU runs the one before. The terms above are then kernels
+  // outside of the layers (sampling, inputs), which tables timed alone leave out: a GPU whose
+  // tables were timed in the engine has them there, and waits only where the host takes longer.
+  bool overlap_schedule = false;
+  double client_s = 0.0;             // tokenise, HTTP, first token out: per request
+  double host_relative_error = 0.0;  // how far off the host terms were found to be
+  int stream_interval = 1;           // tokens per streamed chunk
+  bool first_token_at_once = true;   // false: even the first token waits for a full chunk
+  double stream_chunk_s = 0.0;       // front end, per streamed chunk: its rate is a limit
+  int poll_steps = 1;                // decode steps between two looks at new requests
   std::vector<int>
       graph_batches;         // CUDA-graph capture sizes (decode batch is padded up); empty = none
   double expert_skew = 0.0;  // power-law exponent of routed traffic, when the scenario has none

@@ -207,23 +207,25 @@ void StepModel::add_prefill(Cell& cell, std::span<const llm::Chunk> chunks) cons
 }
 
 // Tables time one kernel in a short burst; hundreds of milliseconds of tensor work run into the
-// board's power limit and clocks fall, as under a cap of the operator's. Returns the factor on the
-// step's time, at least 1.
+// board's power limit and clocks fall, as under a cap of the operator's. Tables timed in the engine
+// have the clocks of the engine. Returns the factor on the step's time, at least 1.
 double StepModel::throttled(const Cell& cell) const {
   const auto& gpu = deployment_.node.gpu;
   const double seconds = cell.v[Cell::total];
   const auto limit = gpu.tdp * deployment_.power.ceiling;
-  if (seconds <= 0 || limit <= gpu.idle || capped(deployment_)) return 1.0;
+  if (seconds <= 0 || limit <= gpu.idle || capped(deployment_) || gpu.tables_in_engine) return 1.0;
   const auto share = [&](Cell::Field f) { return std::min(1.0, cell.v[f] / seconds); };
   return power::under_cap(gpu, deployment_.power,
                           {share(Cell::tensor), share(Cell::memory), share(Cell::link)}, limit)
       .stretch;
 }
 
-double StepModel::host_seconds(std::int32_t sequences, bool prefill) const {
+double StepModel::host_seconds(double kernels, std::int32_t sequences, bool prefill) const {
   const auto& engine = deployment_.engine;
-  return engine.host_step_s + engine.host_sequence_s * sequences +
-         (prefill ? engine.host_prefill_s : 0.0);
+  const double host = engine.host_step_s + engine.host_sequence_s * sequences +
+                      (prefill ? engine.host_prefill_s : 0.0);
+  const bool hidden = engine.overlap_schedule && deployment_.node.gpu.tables_in_engine;
+  return hidden ? std::max(0.0, host - kernels) : host;
 }
 
 // What goes between nodes shares the network with other traffic.
@@ -294,7 +296,7 @@ StepCost StepModel::plain_cost(const StepInput& step) const {
   }
   contend(cell, step.network_stretch);
   const auto sequences = step.decode_batch + static_cast<std::int32_t>(step.chunks.size());
-  return priced(cell, host_seconds(sequences, !step.chunks.empty()));
+  return priced(cell, host_seconds(cell.v[Cell::total], sequences, !step.chunks.empty()));
 }
 
 // What does not change while the batch stays the same, summed in the order of cost(): the two must
@@ -310,11 +312,11 @@ void StepModel::decode_run(std::int32_t batch, std::int64_t context,
                            std::span<Duration> durations) const {
   if (by_cost() || capped(deployment_)) return StepTimer::decode_run(batch, context, durations);
   const Cell fixed = fixed_decode(batch, context);
-  const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);
   for (auto& duration : durations) {
     const Span span = decode_span(rows, static_cast<double>(context) / batch);
-    duration = Duration::from_seconds(fixed.v[Cell::total] + span.at(Cell::total) + host);
+    const double kernels = fixed.v[Cell::total] + span.at(Cell::total);
+    duration = Duration::from_seconds(kernels + host_seconds(kernels, batch, false));
     context += batch;
   }
 }
@@ -323,13 +325,12 @@ void StepModel::decode_costs(std::int32_t batch, std::int64_t context,
                              std::span<StepCost> costs) const {
   if (by_cost() || capped(deployment_)) return StepTimer::decode_costs(batch, context, costs);
   const Cell fixed = fixed_decode(batch, context);
-  const double host = host_seconds(batch, false);
   const double rows = per_rank(batch);
   for (auto& one : costs) {
     const Span span = decode_span(rows, static_cast<double>(context) / batch);
     Cell cell = fixed;
     for (std::size_t f = 0; f < Cell::kFields; ++f) cell.v[f] += span.at(f);
-    one = priced(cell, host);
+    one = priced(cell, host_seconds(cell.v[Cell::total], batch, false));
     context += batch;
   }
 }

@@ -65,7 +65,8 @@ class StepModel final : public StepTimer {
   [[nodiscard]] Cell prefill(const llm::Chunk& chunk) const;
   [[nodiscard]] Span decode_span(double batch, double context) const;
   [[nodiscard]] double throttled(const Cell& cell) const;
-  [[nodiscard]] double host_seconds(std::int32_t sequences, bool prefill) const;
+  // What the GPU waits for its host in a step whose kernels take `kernels` seconds.
+  [[nodiscard]] double host_seconds(double kernels, std::int32_t sequences, bool prefill) const;
 
   DeploymentSpec deployment_;
   std::shared_ptr<const StepTables> tables_;

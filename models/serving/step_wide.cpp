@@ -173,7 +173,8 @@ StepCost StepModel::wide_cost(const StepInput& step) const {
   // Every attention rank has a host process of its own.
   const double on_rank =
       per_rank(step.decode_batch) + per_rank(static_cast<double>(step.chunks.size()));
-  return priced(compute, host_seconds(static_cast<std::int32_t>(on_rank), prompts));
+  return priced(compute,
+                host_seconds(compute.v[Cell::total], static_cast<std::int32_t>(on_rank), prompts));
 }
 
 }  // namespace foretoken::models::serving

@@ -74,7 +74,8 @@ const std::vector<std::string_view>& figures() {
 // Figures that need a source where a card has them.
 std::vector<std::string_view> sourced_figures() {
   std::vector<std::string_view> names = figures();
-  names.insert(names.end(), {"fused_norm_reduce", "in_situ", "overlap_loss", "served_error"});
+  names.insert(names.end(), {"admit_whole_prompt", "overlap_schedule", "fused_norm_reduce",
+                             "in_situ", "overlap_loss", "served_error"});
   return names;
 }
 
@@ -118,9 +119,12 @@ void read_figures(const YamlNode& node, EngineSpec& spec) {
   if (const auto error = node.optional<Ratio>("host_error")) {
     spec.host_relative_error = error->value;
   }
-  if (const auto at_once = node.optional<bool>("first_token_at_once")) {
-    spec.first_token_at_once = *at_once;
-  }
+  const auto flag = [&node](std::string_view key, bool& out) {
+    if (const auto value = node.optional<bool>(key)) out = *value;
+  };
+  flag("first_token_at_once", spec.first_token_at_once);
+  flag("admit_whole_prompt", spec.admit_whole_prompt);
+  flag("overlap_schedule", spec.overlap_schedule);
   if (node.has("graph_batches")) spec.graph_batches = read_batches(node.any_child("graph_batches"));
   if (const auto skew = node.optional<Ratio>("expert_skew")) spec.expert_skew = skew->value;
 }
@@ -229,7 +233,7 @@ void read_version(const Version& version, EngineSpec& spec) {
   if (!version.node.is_map()) return;
   read_figures(version.node, spec);
   bool any = false;
-  for (const std::string_view figure : figures()) any = any || version.node.has(figure);
+  for (const std::string_view figure : sourced_figures()) any = any || version.node.has(figure);
   const bool sourced = version.node.optional<std::string>("source").has_value();
   if (version.node.has("date")) read_date(version.node, "date");
   if (any && !(sourced && version.node.has("date"))) {

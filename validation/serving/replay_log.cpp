@@ -84,7 +84,7 @@ serving::ServingSpec scenario(const fs::path& folder, const std::vector<Logged>&
     auto& d = spec.deployment;
     d.batching.max_tokens = arguments.at("max_num_batched_tokens");
     d.batching.max_sequences = arguments.at("max_num_seqs");
-    kv_blocks = meta.at("kv_cache").at("num_gpu_blocks");
+    kv_blocks = meta.at("kv_cache").at("num_gpu_blocks").get<std::int64_t>() - 1;  // one pads
     d.batching.prefix_caching = meta.at("kv_cache").at("enable_prefix_caching");
     d.engine.kv_block_tokens = meta.at("kv_cache").at("block_size");
     auto trace = std::make_shared<std::vector<serving::TraceRequest>>();

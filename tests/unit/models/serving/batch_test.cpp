@@ -214,6 +214,14 @@ TEST_CASE("Admission: slots, blocks, watermark, reservation") {
     batch.enqueue(request(4, 2));
     CHECK_FALSE(admit_front(batch, 4, 0, 0));
   }
+  SECTION("all of a prompt finds blocks, or only its first chunk") {
+    AdmissionRule rule{8, 0, 0.0};
+    rule.whole_prompt = GENERATE(false, true);
+    Batch batch(4, 4, rule, 1);
+    start(batch, 4, 2);
+    batch.enqueue(request(14, 2));  // 4 blocks, 3 are free; its first chunk takes 2
+    CHECK(admit_front(batch, 8, 0, 0) != rule.whole_prompt);
+  }
   SECTION("reservation counts what running requests may still need") {
     // Each commits 4 prompt + 8 output tokens = 3 blocks of 4: two fit into 7, three do not.
     Batch batch(7, 4, {8, 0, 1.0}, 1);

@@ -158,11 +158,51 @@ TEST_CASE("Prefill at the power limit slows as under a cap at that limit") {
 TEST_CASE("Tables that were timed inside an engine take no factor of engines") {
   DeploymentSpec d = deployment();
   const StepInput step{16, 16384, {}, 16};
-  const double alone = StepModel(d, no_tables()).cost(step).seconds;
+  const auto seconds = [&](bool in_engine) {
+    d.node.gpu.tables_in_engine = in_engine;
+    return StepModel(d, no_tables()).cost(step).seconds;
+  };
+  const double alone = seconds(false), in_engine = seconds(true);
   d.engine.in_situ.gemm = d.engine.in_situ.attention = 0.5;
-  CHECK(StepModel(d, no_tables()).cost(step).seconds < 0.99 * alone);
+  CHECK(seconds(false) < 0.99 * alone);
+  CHECK(seconds(true) == in_engine);
+}
+
+TEST_CASE("An overlapped host is waited for only where its kernels are over first") {
+  DeploymentSpec d = deployment();
   d.node.gpu.tables_in_engine = true;
-  CHECK(StepModel(d, no_tables()).cost(step).seconds == alone);
+  d.engine.host_step_s = d.engine.host_sequence_s = d.engine.host_prefill_s = 0;
+  const StepInput decode{16, 16384, {}, 16};
+  const llm::Chunk chunk{512, 0};
+  const StepInput prompt{16, 16384, {&chunk, 1}, 17};
+  const double kernels = StepModel(d, no_tables()).cost(decode).seconds;
+  const double of_prompt = StepModel(d, no_tables()).cost(prompt).seconds;
+  const auto cost = [&](const StepInput& step) { return StepModel(d, no_tables()).cost(step); };
+  d.engine.host_step_s = 0.5 * kernels;
+  d.engine.host_sequence_s = 0.01 * kernels;
+  CHECK(cost(decode).host_s == Approx(0.66 * kernels));  // one after the other
+  d.engine.overlap_schedule = true;
+  CHECK(cost(decode).seconds == kernels);
+  CHECK(cost(prompt).seconds == of_prompt);
+  d.engine.host_step_s = 2 * kernels;
+  CHECK(cost(decode).seconds == Approx(2.16 * kernels));
+  CHECK(cost(decode).host_s == Approx(1.16 * kernels));
+  std::array<Duration, 2> run;
+  StepModel(d, no_tables()).decode_run(16, 16384, run);
+  CHECK(run[0] == Duration::from_seconds(cost(decode).seconds));
+  // Tables timed alone leave out the kernels that these terms stand for.
+  d.node.gpu.tables_in_engine = false;
+  CHECK(cost(decode).host_s == Approx(2.16 * kernels));
+}
+
+TEST_CASE("Tables that were timed inside an engine have its clocks") {
+  DeploymentSpec d = deployment();
+  d.power.tensor = 2.0;
+  const llm::Chunk chunk{8192, 0};
+  const StepInput step{0, 0, {&chunk, 1}, 1};
+  const double throttled = StepModel(d, no_tables()).cost(step).gemm_s;
+  d.node.gpu.tables_in_engine = true;
+  CHECK(StepModel(d, no_tables()).cost(step).gemm_s < 0.9 * throttled);
 }
 
 // Two sums a layer, one for the embedding, the logits gathered; of two ranks half the skew is

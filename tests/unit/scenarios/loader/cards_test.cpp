@@ -246,6 +246,12 @@ TEST_CASE("engines by name, by version, and by the nearest version") {
             load_engine("vllm-0.19.0", shipped()).card.host_sequence_s ==
         Approx(33e-6).epsilon(0.01));
   CHECK(load_engine("vllm-0.12.0", shipped()).card.kv_block_tokens == 16);
+  CHECK_FALSE(load_engine("vllm-0.12.0", shipped()).card.overlap_schedule);
+  CHECK(load_engine("vllm-0.14.0", shipped()).card.overlap_schedule);
+  CHECK_FALSE(load_engine("vllm-0.18.0", shipped()).card.admit_whole_prompt);
+  CHECK(load_engine("vllm-0.19.0", shipped()).card.admit_whole_prompt);
+  CHECK_FALSE(load_engine("trtllm-1.1.0", shipped()).card.overlap_schedule);
+  CHECK(load_engine("trtllm-1.3.0", shipped()).card.overlap_schedule);
 
   const auto near = load_engine("trtllm-1.2.0rc6.post2", shipped());
   REQUIRE(near.warnings.size() == 1);
@@ -375,10 +381,10 @@ TEST_CASE("problems of an engine card, each at its place") {
         Strings{"5:18: default_version is not among versions",
                 "6:19: 'latest' is not a version such as 0.5.9"});
   CHECK(problems(load_engine, "sglang", replaced(card, "[1, 2, 4, 8, 12,", "[1, 2, 4, 4, 12,")) ==
-        Strings{"23:26: graph_batches: sizes must increase"});
+        Strings{"24:26: graph_batches: sizes must increase"});
   CHECK(problems(load_engine, "sglang", replaced(card, "host_step: 1360us\n", "")) ==
         Strings{"0:0: missing key 'host_step'",
-                "28:33: a source for 'host_step', which this card does not give"});
+                "29:33: a source for 'host_step', which this card does not give"});
 }
 
 TEST_CASE("every price card loads; the default has the nodes of the catalogue") {
