@@ -89,14 +89,15 @@ void Replica::handle(Context& context, const Event& event) {
   }
 }
 
-// Something arrived within a run: it ends with the step in progress.
-void Replica::cut_run(Context& context) {
+// Something arrived within a run: it ends with the step in progress, or the one planned already.
+void Replica::cut_run(Context& context, bool planned) {
   const std::int64_t now_ps = context.now().ps();
   book_run_steps(now_ps);
-  if (run_booked_ + 1 >= run_length_) return;
+  const std::size_t kept = run_booked_ + (planned ? 2 : 1);
+  if (kept >= run_length_) return;
   context.cancel(step_end_);
-  run_length_ = run_booked_ + 1;
-  const Duration rest = Duration::picoseconds(ends_[run_booked_] - now_ps);
+  run_length_ = kept;
+  const Duration rest = Duration::picoseconds(ends_[kept - 1] - now_ps);
   step_end_ = context.schedule(rest, kStepEnd, {}, Priority::late);
   run_cap_ = std::max(kShortestRun, run_cap_ / 2);
 }
@@ -147,9 +148,14 @@ void Replica::wait_for_policy(Context& context) {
 void Replica::start_step(Context& context) {
   const std::int64_t now_ps = context.now().ps();
   poll(context);
-  const std::size_t queued = batch_.waiting().size();
+  std::size_t queued = batch_.waiting().size();
   plan_.clear();
   scheduler_->plan(batch_, now_ps, plan_);
+  if (plan_.empty() && !inbox_.empty()) {  // nothing was planned ahead of them
+    look(context, inbox_.size());
+    queued = batch_.waiting().size();
+    scheduler_->plan(batch_, now_ps, plan_);
+  }
   if (watch_.on()) watch_.planned(batch_, now_ps);
   if (batch_.waiting().size() != queued) recorder_.waiting(now_ps, queued);
   busy_ = !plan_.empty();
@@ -179,7 +185,7 @@ void Replica::start_step(Context& context) {
 
 // Steps that can be done before a sequence ends, a first chunk is full, or blocks run short.
 std::size_t Replica::run_length() {
-  std::int64_t most = batch_.steps_to_milestone();
+  std::int64_t most = inbox_.empty() || spec_.poll_steps > 1 ? batch_.steps_to_milestone() : 1;
   if (spec_.poll_steps > 1)
     most = std::min<std::int64_t>(most, spec_.poll_steps - decodes_since_poll_);
   const auto limit = static_cast<std::size_t>(
@@ -271,6 +277,7 @@ void Replica::book_step(std::int64_t end_ps, const StepInput& input, StepCost co
   // Last ones first: what leaves the list of prompts then has little behind it.
   for (auto chunk = plan_.chunks.rbegin(); chunk != plan_.chunks.rend(); ++chunk)
     batch_.end_chunk(chunk->slot, chunk->tokens, sent_ps);
+  last_start_ps_ = step_start_ps_;
   step_start_ps_ = end_ps;
 }
 

@@ -43,6 +43,7 @@ struct ReplicaSpec {
   double swap_block_s = 0.0;            // one KV block over PCIe, on every GPU at once
   double stream_token_ps = 0.0;         // of the front end, for each token it streams
   std::int32_t poll_steps = 1;          // decode steps between two looks at new requests
+  bool plans_ahead = false;             // a step is planned when the one before it starts
   std::uint64_t seed = 1;
   std::int64_t watch = -1;  // request to record step by step
   bool decode_runs = true;  // several decode steps in one event
@@ -94,7 +95,8 @@ class Replica final : public sim::engine::Process {
   template <class A>
   void fields(A& archive) {
     archive(batch_, recorder_, counts_, records_, sketches_, guests_, plan_, busy_, step_start_ps_,
-            ends_, run_booked_, run_length_, inbox_, stream_, decodes_since_poll_, stretch_, bent_);
+            ends_, run_booked_, run_length_, inbox_, stream_, decodes_since_poll_, last_start_ps_,
+            stretch_, bent_);
   }
 
  private:
@@ -110,7 +112,8 @@ class Replica final : public sim::engine::Process {
   void enqueue(sim::engine::Context& context, const RequestMessage& message);
   [[nodiscard]] bool polls() const;
   void poll(sim::engine::Context& context);
-  void cut_run(sim::engine::Context& context);
+  void look(sim::engine::Context& context, std::size_t requests);
+  void cut_run(sim::engine::Context& context, bool planned = false);
   void end_step(sim::engine::Context& context);
   void start_step(sim::engine::Context& context);
   void start_run(sim::engine::Context& context);
@@ -147,7 +150,11 @@ class Replica final : public sim::engine::Process {
   ReplicaCounts counts_;
   std::vector<RequestRecord> records_;
   StreamServer stream_;
-  std::vector<RequestMessage> inbox_;  // arrived since the engine last looked
+  struct Unseen {
+    RequestMessage message;
+    std::int64_t at_ps;
+  };
+  std::vector<Unseen> inbox_;  // arrived since the engine last looked
   std::int32_t decodes_since_poll_ = 0;
   Sketches sketches_;
   std::vector<Guest> guests_;  // by slot
@@ -163,7 +170,7 @@ class Replica final : public sim::engine::Process {
   std::vector<llm::Chunk> chunks_;  // of plan_, as the timer wants them
   std::vector<Slot> finished_;
   bool busy_ = false, wake_pending_ = false;
-  std::int64_t step_start_ps_ = 0;
+  std::int64_t step_start_ps_ = 0, last_start_ps_ = 0;
   sim::engine::EventHandle step_end_, timer_event_;
   // A run of decode steps: ends of all its steps, of which the first run_booked_ are booked and
   // run_length_ will be done (fewer than planned if something arrived).

@@ -21,10 +21,10 @@ void Replica::receive(Context& context, const RequestMessage& message) {
   const std::int32_t output = prompt_only ? 1 : message.output;
   if (!batch_.can_ever_hold(message.input, output)) return reject(context, message);
   const std::int64_t now_ps = context.now().ps();
-  if (run_length_ > 0) cut_run(context);
+  if (run_length_ > 0) cut_run(context, spec_.plans_ahead);
   recorder_.waiting(now_ps, batch_.waiting().size());
-  if (busy_ && spec_.poll_steps > 1) {
-    inbox_.push_back(message);
+  if (busy_ && (spec_.poll_steps > 1 || spec_.plans_ahead)) {
+    inbox_.push_back({message, now_ps});
     return;
   }
   enqueue(context, message);
@@ -78,11 +78,22 @@ bool Replica::polls() const {
   return decodes_since_poll_ >= spec_.poll_steps || batch_.decoding().empty();
 }
 
+// A step planned ahead knows of what was there when the step before it started, unless nothing
+// runs.
 void Replica::poll(Context& context) {
-  if (spec_.poll_steps <= 1 || !polls()) return;
+  if (spec_.poll_steps > 1 && !polls()) return;
   decodes_since_poll_ = 0;
-  for (const RequestMessage& message : inbox_) enqueue(context, message);
-  inbox_.clear();
+  const bool ahead = spec_.plans_ahead && batch_.running() > 0;
+  std::size_t seen = 0;
+  while (seen < inbox_.size() && (!ahead || inbox_[seen].at_ps <= last_start_ps_)) ++seen;
+  look(context, seen);
+}
+
+// At the first so many of those that the engine has not looked at yet.
+void Replica::look(Context& context, std::size_t requests) {
+  const auto end = inbox_.begin() + static_cast<std::ptrdiff_t>(requests);
+  for (auto unseen = inbox_.begin(); unseen != end; ++unseen) enqueue(context, unseen->message);
+  inbox_.erase(inbox_.begin(), end);
 }
 
 void Replica::reject(Context& context, const RequestMessage& message) {
@@ -216,7 +227,7 @@ void Replica::fail(Context& context) {
     return batch_.sequence(a).request < batch_.sequence(b).request;
   });
   for (const Slot slot : inside) give_back(context, slot, kLost);
-  for (const RequestMessage& message : inbox_) {
+  for (const auto& [message, at_ps] : inbox_) {
     ++counts_.lost;
     tell(context, kLost, message);
   }

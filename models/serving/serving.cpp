@@ -92,6 +92,7 @@ ReplicaSpec replica_spec(const ServingSpec& spec, const DeploymentSpec& d,
   replica.response_delay = hops.response;
   replica.stream_token_ps = d.engine.stream_chunk_s * 1e12 / std::max(1, d.engine.stream_interval);
   replica.poll_steps = std::max(1, d.engine.poll_steps);
+  replica.plans_ahead = d.engine.overlap_schedule;
   replica.decode_runs = spec.decode_runs && spec.watch < 0;  // a watched run shows every step
   replica.records = {spec.record_one_in, spec.seed};
   replica.recorder.gpu = d.node.gpu;

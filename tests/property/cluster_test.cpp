@@ -35,6 +35,8 @@ ServingSpec random_cluster() {
   d.router = std::string(
       router_policies()[*rc::gen::inRange<std::size_t>(0, router_policies().size())].name);
   d.router_load_age = tenths(0, 3);
+  d.engine.overlap_schedule = *rc::gen::arbitrary<bool>();
+  d.engine.poll_steps = *rc::gen::element(1, 1, 4);
   if (*rc::gen::inRange(0, 3) == 0) {
     d.model.layers = 1;
     d.model.attention = {.heads = 1, .kv_heads = 1, .head_dim = 1, .mla = {}, .sparse = {}};

@@ -29,6 +29,9 @@ ServingSpec random_spec() {
   d.batching.prefix_caching = *rc::gen::arbitrary<bool>();
   d.engine.kv_watermark = *rc::gen::element(0.0, 0.05);
   d.engine.kv_reserve_output = *rc::gen::element(0.0, 0.0, 0.5, 1.0);
+  d.engine.overlap_schedule = *rc::gen::arbitrary<bool>();
+  d.engine.admit_whole_prompt = *rc::gen::arbitrary<bool>();
+  d.engine.poll_steps = *rc::gen::element(1, 1, 4);
   d.engine.stream_interval = *rc::gen::inRange(1, 6);
   d.engine.first_token_at_once = *rc::gen::arbitrary<bool>();
   d.engine.client_s = *rc::gen::element(0.0, 0.02);

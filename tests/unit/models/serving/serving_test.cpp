@@ -75,6 +75,21 @@ TEST_CASE("Chunked prefill gives decodes their tokens first and cuts prompts at 
   CHECK(result.requests.last_token_s[1] == Approx(5.0 + 2 * kHop).margin(1e-9));
 }
 
+TEST_CASE("With steps planned ahead a request misses the step that is planned already") {
+  // Budget 8, every step 1 s. A (6 prompt, 5 out) at 0, B (3 prompt, 1 out) at 1.5, C the same at
+  // 4.5. At 1 s the step 2-3 is planned, at 2 s that of 3-4, which is the first to know of B.
+  //   0-1: A 6   1-2: A   2-3: A   3-4: A + B 3   4-5: A (ends)   5-6: C 3, nothing was planned
+  ServingSpec spec = small_spec(8, 4);
+  spec.deployment.engine.overlap_schedule = true;
+  spec.decode_runs = GENERATE(true, false);
+  spec.workload.arrivals = trace({{0.0, 6, 5}, {1.5, 3, 1}, {4.5, 3, 1}});
+  const auto result = simulate_with(spec, LinearTimer(1.0, 0.0, 0.0), blocks(100), {});
+  CHECK(result.steps.prefill_tokens == std::vector<std::int32_t>{6, 0, 0, 3, 0, 3});
+  CHECK(result.requests.first_token_s[0] == Approx(1.0 + 2 * kHop).margin(1e-9));
+  CHECK(result.requests.first_token_s[1] == Approx(4.0 + 2 * kHop).margin(1e-9));
+  CHECK(result.requests.first_token_s[2] == Approx(6.0 + 2 * kHop).margin(1e-9));
+}
+
 TEST_CASE("Prefill first stops decoding while prompts wait") {
   // The same two requests; steps take prompts alone: A 6 | B 8 | B 8 | B 4 | A+B | A+B | A.
   // B's prompt waits for nobody but A's first step; A's second token comes at 5 s.
