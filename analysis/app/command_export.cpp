@@ -18,7 +18,6 @@
 namespace foretoken::analysis::app {
 namespace {
 
-namespace fs = std::filesystem;
 using sim::core::InputError;
 
 CommandPage page() {

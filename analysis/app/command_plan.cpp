@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <initializer_list>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -39,12 +40,13 @@ CommandPage plan_page() {
       "  foretoken plan scenarios/training/llama-3.1-405b-h100.yaml --set hardware.nodes=64\n";
   page.min_arguments = page.max_arguments = 1;
   page.options = {
-      {"max-gpus", "N", "no more GPUs than this"},
-      {"budget", "MONEY", "for everything over the scenario's horizon, e.g. 8000000CNY"},
-      {"power-limit", "KW", "at the facility, in kW"},
+      {"max-gpus", "N", "serving: no more GPUs than this"},
+      {"budget", "MONEY", "serving: for everything over the scenario's horizon, e.g. 8000000CNY"},
+      {"power-limit", "KW", "serving: at the facility, in kW"},
       {"top", "N", "deployments or layouts to rank", "10"},
-      {"simulate", "K", "training: of the best layouts, simulate so many", "10"},
-      {"time-limit", "TIME", "training: stop trying layouts after this much wall time", "60s"},
+      {"simulate", "K", "training: of the best layouts, simulate so many (default: 10)"},
+      {"time-limit", "TIME",
+       "training: stop trying layouts after this much wall time (default: 60s)"},
       {"set", "PATH=VALUE", "training: replace one value of the scenario; may be repeated", "",
        true},
       {"threads", "N",
@@ -52,6 +54,13 @@ CommandPage plan_page() {
       {"json", "", "print only the result, as JSON"},
   };
   return page;
+}
+
+// An option that this kind of plan would ignore.
+void refuse(const ParsedLine& line, std::initializer_list<const char*> options, const char* kind) {
+  for (const char* option : options)
+    if (line.has(option))
+      throw UsageError(fmt::format("--{} is for plans of {}, and this is none", option, kind));
 }
 
 void tighten(const ParsedLine& line, study::PlanLimits& limits) {
@@ -253,8 +262,11 @@ std::string answer(const study::PlanSpec& plan, const PlanResult& result) {
 int plan_command(const Invocation& invocation) {
   const auto line = parse(plan_page(), invocation);
   if (!line) return kOk;
-  if (scenarios::loader::is_training_scenario(line->arguments[0]))
+  if (scenarios::loader::is_training_scenario(line->arguments[0])) {
+    refuse(*line, {"max-gpus", "budget", "power-limit"}, "serving");
     return plan_training_command(invocation, *line);
+  }
+  refuse(*line, {"simulate", "time-limit"}, "training");
   if (line->has("set"))
     throw UsageError(
         "--set is for plans of training; write 'set: {PATH: VALUE}' into the plan file instead");

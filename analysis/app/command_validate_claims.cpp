@@ -99,7 +99,7 @@ void print_claim(const claims::Claim& claim, bool zh, bool verbose) {
   const auto pick = [zh](const claims::Text& text) { return zh ? text.zh : text.en; };
   std::cout << fmt::format("{:<4}{:<20} {}\n", claim.id, claim.verdict(), pick(claim.says));
   const auto* const worst = claim.worst();
-  if (worst != nullptr && claim.checks.size() > 0) {
+  if (worst != nullptr && !claim.checks.empty()) {
     std::cout << fmt::format("    {}: claimed {}, predicted {}  [{}]\n", pick(worst->says),
                              claimed_text(*worst), predicted_text(*worst),
                              to_string(worst->predicted.value.provenance));

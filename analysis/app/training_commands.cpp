@@ -90,7 +90,8 @@ int run_training(const Invocation& invocation, const ParsedLine& line) {
 int plan_training_command(const Invocation& invocation, const ParsedLine& line) {
   const auto scenario = load(invocation, line);
   TrainingPlanOptions options;
-  options.simulate = static_cast<int>(line.integer("simulate", 0, 10'000));
+  if (line.has("simulate"))
+    options.simulate = static_cast<int>(line.integer("simulate", 0, 10'000));
   options.show = static_cast<int>(line.integer("top", 1, 100'000));
   if (const auto limit = line.seconds("time-limit")) options.seconds = *limit;
   const auto plan = plan_training(scenario, tables(invocation, scenario), options);

@@ -8,7 +8,6 @@
 
 namespace foretoken::models::collective {
 
-using sim::net::NetNode;
 using sim::net::NodeRole;
 
 namespace {

@@ -11,7 +11,6 @@ namespace foretoken::models::collective {
 using sim::net::Job;
 using sim::net::RoutePolicy;
 using sim::net::Stage;
-using sim::net::Transfer;
 
 namespace {
 

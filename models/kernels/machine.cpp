@@ -33,7 +33,6 @@ double Machine::peak_of(DType dtype) const {
     case DType::fp16:
       return std::max(peak[slot(DType::bf16)], peak[slot(DType::fp32)]);
     case DType::tf32:
-      return peak[slot(DType::fp32)];
     case DType::fp32:
       return peak[slot(DType::fp32)];
   }

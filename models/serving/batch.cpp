@@ -200,18 +200,13 @@ void Batch::leave_decode(Slot slot) {
 
 Slot Batch::last_in_rank() const {
   SIM_ASSERT(running() > 0, "nothing to preempt");
-  const Slot* last = nullptr;
+  Slot last = prefilling_.empty() ? decoding_.front() : prefilling_.front();
   for (const auto* list : {&prefilling_, &decoding_})
-    for (const Slot& slot : *list) {
-      const Sequence& a = sequences_[slot];
-      if (last == nullptr) {
-        last = &slot;
-        continue;
-      }
-      const Sequence& b = sequences_[*last];
-      if (a.rank != b.rank ? a.rank > b.rank : a.admission > b.admission) last = &slot;
+    for (const Slot slot : *list) {
+      const Sequence &a = sequences_[slot], &b = sequences_[last];
+      if (a.rank != b.rank ? a.rank > b.rank : a.admission > b.admission) last = slot;
     }
-  return *last;
+  return last;
 }
 
 std::int32_t Batch::preempt(Slot slot, double rank) {

@@ -6,7 +6,9 @@
 namespace foretoken::models::serving {
 namespace {
 
-// What plan() of a library sees and may do. Everything it asks for is checked here.
+// What plan() of a library sees and may do. Everything it asks for is checked here. Nothing is
+// deleted through the interface, whose table of functions libraries rely on.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor)
 class EngineView final : public policy::Engine {
  public:
   EngineView(Batch& batch, std::int64_t now_ps, StepPlan& plan, const Budget& budget)

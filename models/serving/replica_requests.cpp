@@ -47,7 +47,7 @@ void Replica::enqueue(Context& context, const RequestMessage& message) {
     sequence.deadline_ps =
         message.arrival_ps + Duration::from_seconds(message.deadline_after_s).ps();
   sequence.tenant = message.tenant;
-  sequence.priority = message.priority;
+  sequence.priority = int{message.priority};
   sequence.prefilled = message.cached;
   if (message.first_ps >= 0) {  // the prompt is done elsewhere, its KV came along
     sequence.generated = 1;

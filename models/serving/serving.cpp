@@ -15,7 +15,6 @@ namespace foretoken::models::serving {
 namespace {
 
 using sim::core::Duration;
-using sim::core::Time;
 
 // No message takes less than a loop-back TCP round: the lookahead where a card states no client
 // overhead.
@@ -33,7 +32,7 @@ Hops hops_of(const EngineSpec& engine) {
 
 // Shares a number of rows among replicas so that memory does not grow with them.
 std::size_t share_of(std::size_t rows, int replicas) {
-  return std::max(kLeastPerReplica, rows / static_cast<std::size_t>(replicas));
+  return std::max(kLeastPerReplica, rows / static_cast<std::size_t>(std::max(1, replicas)));
 }
 
 // Expected end of arrivals, to choose the grid of the time series; it doubles if that was short.

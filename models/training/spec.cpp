@@ -57,7 +57,8 @@ class Rules {
       divides("tensor", l.tensor, "columns of the feed-forward", model.intermediate);
     divides("context", l.context, "tokens of a sequence", spec_.batch.sequence);
     if (l.shard_group > 0)
-      divides("shard_group", l.shard_group, "ranks of data x context", l.data * l.context);
+      divides("shard_group", l.shard_group, "ranks of data x context",
+              std::int64_t{l.data} * l.context);
   }
 
   void batch() {
@@ -88,7 +89,7 @@ class Rules {
         add("dualpipe feeds micro-batches from both ends: " + to_string(micro) + " is odd");
     }
     if ((spec_.schedule == Schedule::dualpipe || spec_.schedule == Schedule::dualpipe_v) &&
-        micro < 2 * l.pipeline)
+        micro < std::int64_t{2} * l.pipeline)
       add(std::string(to_string(spec_.schedule)) + " needs at least 2 x pipeline = " +
           to_string(2 * l.pipeline) + " micro-batches; there are " + to_string(micro));
     const int chunks = l.pipeline * (folded ? 2 : l.virtual_stages);

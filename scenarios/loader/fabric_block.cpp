@@ -20,8 +20,6 @@ using models::collective::GraphNode;
 using models::collective::GraphRole;
 using models::collective::NetworkKind;
 using models::collective::NetworkShape;
-using models::collective::ScaleUp;
-using models::collective::ServerShape;
 using sim::core::BytesPerSecond;
 using sim::core::Duration;
 using sim::core::InputError;

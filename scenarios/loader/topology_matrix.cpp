@@ -12,7 +12,6 @@ namespace foretoken::scenarios::loader {
 namespace {
 
 using models::collective::GraphLink;
-using models::collective::GraphNode;
 using models::collective::GraphRole;
 using sim::core::Diagnostic;
 using sim::core::InputError;

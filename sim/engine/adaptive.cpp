@@ -69,9 +69,11 @@ Progress AdaptiveLoop::run(std::uint64_t until) {
   double trial = took_;
   while (progress == Progress::budget_spent) {
     const double least = std::max(stay, kStayPerTrial * trial);
-    for (double stayed = 0.0; stayed < least; stayed += took_) {
+    double stayed = 0.0;
+    while (stayed < least) {
       progress = phase(windows, until, windows ? least - stayed : kPhase);
       if (progress != Progress::budget_spent) return progress;
+      stayed += took_;
     }
     progress = phase(!windows, until, kTrial);
     trial = took_;

@@ -95,7 +95,9 @@ class Training(CliTest):
         self.assertEqual(times, sorted(times))
         self.assertTrue(all(r["why"] for r in plan["ranked"][1:]))
         self.assertGreater(len(plan["rejected"]), 0)
-        self.expect(self.run_it("plan", HOME / "scenarios" / "quickstart.yaml", "--simulate", "-1"), 3)
+        for option in ("--max-gpus", "--budget", "--power-limit"):
+            self.expect(self.run_it("plan", path, option, "8"), 2, option, "plans of serving")
+        self.expect(self.run_it("plan", path, "--simulate", "-1"), 2, "--simulate")
 
 
 if __name__ == "__main__":
