@@ -94,6 +94,7 @@ struct EngineSpec {
   double expert_skew = 0.0;  // power-law exponent of routed traffic, when the scenario has none
   // All-reduces up to so many bytes take the residual add and the norm behind them along; 0 = none.
   hardware::Bytes fused_norm_reduce;
+  std::vector<std::string> fused_norm_on;  // GPU architectures that have it; empty = all
   InSitu in_situ;
   // Of two micro-batches that take turns: the share of the shorter of computing and travelling that
   // adds to the longer all the same, for stages that do not match and for what both want.

@@ -253,8 +253,9 @@ std::vector<llm::Operator> StepTables::dense_operators(std::int64_t tokens,
       llm::dense_operators(d.model, d.layout, d.precision, tokens, 0, group, d.expert_skew);
   auto communication = llm::communication_operators(d.model, d.layout, d.precision, tokens);
   const double row_bytes = 2.0 * d.model.hidden * static_cast<double>(tokens);
-  const double fused = d.engine.fused_norm_reduce.value();
-  if (d.layout.tensor > 1 && row_bytes <= fused)
+  const auto& on = d.engine.fused_norm_on;
+  const bool fuses = on.empty() || std::ranges::find(on, d.node.gpu.architecture) != on.end();
+  if (d.layout.tensor > 1 && fuses && row_bytes <= d.engine.fused_norm_reduce.value())
     for (auto& op : operators)
       if (op.name == "add_norm") op.repeat = 1;  // the first; the others follow an all-reduce
   operators.insert(operators.end(), std::make_move_iterator(communication.begin()),

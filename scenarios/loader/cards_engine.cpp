@@ -75,7 +75,7 @@ const std::vector<std::string_view>& figures() {
 std::vector<std::string_view> sourced_figures() {
   std::vector<std::string_view> names = figures();
   names.insert(names.end(), {"admit_whole_prompt", "overlap_schedule", "fused_norm_reduce",
-                             "in_situ", "overlap_loss", "served_error"});
+                             "fused_norm_on", "in_situ", "overlap_loss", "served_error"});
   return names;
 }
 
@@ -112,6 +112,11 @@ void read_figures(const YamlNode& node, EngineSpec& spec) {
   }
   if (const auto bytes = node.optional<Bytes>("framework_reserve")) spec.framework_reserve = *bytes;
   if (const auto bytes = node.optional<Bytes>("fused_norm_reduce")) spec.fused_norm_reduce = *bytes;
+  if (node.has("fused_norm_on")) {
+    spec.fused_norm_on.clear();
+    for (const YamlNode& item : node.any_child("fused_norm_on").items())
+      spec.fused_norm_on.push_back(item.as<std::string>());
+  }
   seconds("host_step", spec.host_step_s);
   seconds("host_sequence", spec.host_sequence_s);
   seconds("host_prefill", spec.host_prefill_s);

@@ -90,6 +90,9 @@ void set_batching(const ServedRow& row, DeploymentSpec& d) {
   if (engine == "vllm") {
     batching.max_tokens = 8192;
     batching.max_sequences = row.concurrency;
+    // Its scripts of 2025, whose versions no row names, ask for the fusion on Blackwell alone.
+    if (row.engine_version.empty() && d.node.gpu.architecture != "blackwell")
+      d.engine.fused_norm_reduce = {};
   }
   if (engine == "sglang") {
     const bool blackwell = d.node.gpu.architecture == "blackwell";

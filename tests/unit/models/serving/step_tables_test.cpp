@@ -57,6 +57,27 @@ TEST_CASE("The least time is no more than the time, and launches are counted") {
   CHECK(cell.v[RawCell::collectives] == (2 * 8 + 1) / 2.0);
 }
 
+// Of two norms a layer and the last, 17, all but the first follow an all-reduce.
+TEST_CASE("Small all-reduces take the norm behind them along, where the GPU has such kernels") {
+  DeploymentSpec d = deployment();
+  const auto passes = [&](double tokens) {
+    const StepTables tables(d, make_kernels(d.node, d.engine, no_tables()));
+    return tables.dense(TokenAxis::locate(tokens).index).v[RawCell::elementwise_kernels];
+  };
+  const double apart = passes(16);
+  d.engine.fused_norm_reduce = hardware::Bytes(16 * 2 * 2048);  // 16 tokens
+  CHECK(passes(16) == apart - 16);
+  CHECK(passes(32) == apart);
+  d.engine.fused_norm_on = {"blackwell"};
+  CHECK(passes(16) == apart);
+  d.engine.fused_norm_on = {"blackwell", "hopper"};
+  CHECK(passes(16) == apart - 16);
+  d.layout.tensor = 1;
+  const double alone = passes(16);
+  d.engine.fused_norm_reduce = {};
+  CHECK(passes(16) == alone);
+}
+
 TEST_CASE("Factors act on their own family: least x a + (all - least) x b") {
   DeploymentSpec d = deployment();
   const auto tables =
