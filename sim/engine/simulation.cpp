@@ -169,7 +169,7 @@ System& Simulation::Impl::prepare(const RunOptions& options) {
   }
   if (options.shuffle_mailboxes) {
     for (std::uint32_t p = 0; p < system->size(); ++p) {
-      system->partitions[p]->set_shuffle(*options.shuffle_mailboxes + 977 * p);
+      system->partitions[p]->set_shuffle(*options.shuffle_mailboxes + std::uint64_t{977} * p);
     }
   }
   return *system;

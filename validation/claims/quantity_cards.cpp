@@ -11,7 +11,6 @@ namespace foretoken::validation::claims {
 namespace {
 
 namespace loader = scenarios::loader;
-using models::hardware::DType;
 using sim::core::InputError;
 
 constexpr double kGiga = 1e9, kTera = 1e12;

@@ -152,12 +152,16 @@ Outcome Claim::outcome() const {
 }
 
 std::string Claim::verdict() const {
-  if (outcome() != Outcome::off) return std::string(to_string(outcome()));
-  const double factor = worst()->factor;
+  const auto* const check = worst();
+  if (check == nullptr || check->outcome != Outcome::off) return std::string(to_string(outcome()));
+  const double factor = check->factor;
   return factor < 10 ? fmt::format("off by {:.2g} x", factor)
                      : fmt::format("off by {:.0f} x", factor);
 }
 
-Text Claim::why() const { return worst() == nullptr ? untestable : worst()->because; }
+Text Claim::why() const {
+  const auto* const check = worst();
+  return check == nullptr ? untestable : check->because;
+}
 
 }  // namespace foretoken::validation::claims

@@ -12,7 +12,6 @@ namespace foretoken::validation::power {
 namespace {
 
 namespace fs = std::filesystem;
-using models::hardware::DType;
 using models::power::Activity;
 using training::Csv;
 

@@ -170,7 +170,7 @@ SourceResult TrainingStudy::summarise(const std::vector<const PredictedRow*>& ro
         right += (measured > 1) == (each(a, a->predicted_s) > each(b, b->predicted_s)) ? 1 : 0;
       }
     }
-    if (layouts.size() > 1)
+    if (layouts.size() > 1 && chosen != nullptr && best != nullptr)
       regret =
           std::max(regret, each(chosen, chosen->measured_s) / each(best, best->measured_s) - 1);
   }
