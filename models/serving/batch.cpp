@@ -254,6 +254,7 @@ std::int64_t Batch::leave_behind(Slot slot) {
 }
 
 void Batch::overwrite(std::int64_t count) {
+  if (left_behind_.empty()) return;
   auto next = left_behind_.begin();
   for (; next != left_behind_.end(); ++next) {
     const std::int64_t others = std::min(count, next->ahead);

@@ -111,10 +111,22 @@ class Batch {
   std::int32_t preempt(Slot slot, double rank);
   // The running sequence of the highest rank, the latest admitted of equals: first to give way.
   [[nodiscard]] Slot last_in_rank() const;
+  // Decodes write to their blocks before anything else is admitted: what a preempted request left
+  // in those is gone when it looks. The blocks themselves are taken as the step begins.
+  void claim_decode_blocks() {
+    claimed_ = decode_blocks();
+    overwrite(claimed_);
+  }
   void set_rank(Slot slot, double rank) { sequences_[slot].rank = rank; }  // of a running one
 
   // --- what the replica does
-  void begin_decode_step() { take_blocks(decode_blocks()); }  // takes the blocks it writes to
+  // Takes the blocks it writes to.
+  void begin_decode_step() {
+    const std::int64_t count = decode_blocks();
+    free_blocks_ -= count;
+    overwrite(std::max<std::int64_t>(0, count - claimed_));
+    claimed_ = 0;
+  }
   void end_decode_step();
   // `tokens` of the prompt of `slot` are in the cache. True if that was the last: a token came out.
   bool end_chunk(Slot slot, std::int32_t tokens, std::int64_t now_ps);
@@ -132,7 +144,7 @@ class Batch {
     archive(free_blocks_, committed_blocks_, sequences_, free_slots_, waiting_, prefilling_,
             decoding_, phase_count_, milestones_, any_left_early_, cached_, step_, admissions_,
             preemptions_, swapped_blocks_, recomputed_tokens_, left_behind_, inside_blocks_,
-            most_inside_, most_blocks_);
+            most_inside_, most_blocks_, claimed_);
   }
 
  private:
@@ -151,7 +163,7 @@ class Batch {
   };
   void take_blocks(std::int64_t count) {
     free_blocks_ -= count;
-    if (!left_behind_.empty() && count > 0) overwrite(count);
+    overwrite(count);
   }
   void overwrite(std::int64_t count);
   std::int64_t leave_behind(Slot slot);
@@ -195,6 +207,7 @@ class Batch {
   std::int64_t preemptions_ = 0;
   std::int64_t swapped_blocks_ = 0;     // in host memory now
   std::int64_t recomputed_tokens_ = 0;  // processed before and thrown away
+  std::int64_t claimed_ = 0;            // blocks of the coming decode step, content gone already
   std::int64_t inside_blocks_ = 0, most_inside_ = 0, most_blocks_ = 0;
   std::vector<LeftBehind> left_behind_;  // first to be overwritten first
 };

@@ -8,7 +8,8 @@ namespace {
 // Queue in order of arrival, prompts whole or cut at the budget.
 class PromptSteps : public Scheduler {
  public:
-  PromptSteps(const Budget& budget, bool whole) : budget_(budget), whole_(whole) {}
+  PromptSteps(const Budget& budget, bool whole, bool apart = false)
+      : budget_(budget), whole_(whole), apart_(apart) {}
 
  protected:
   // Of `slot` in a step that has `left` tokens; 0 = none. A whole prompt that is longer than a step
@@ -27,16 +28,18 @@ class PromptSteps : public Scheduler {
     left -= tokens;
   }
 
-  // Prompts in progress, then waiting ones.
-  void fill(Batch& batch, std::int64_t now_ps, StepPlan& plan, std::int64_t keep_free) const {
+  // Prompts in progress, then waiting ones. `beside` decodes: their next blocks stay free.
+  void fill(Batch& batch, std::int64_t now_ps, StepPlan& plan, bool beside) const {
     std::int32_t left = budget_.step;
     for (const Slot slot : batch.prefilling()) go_on(batch, slot, plan, left);
     while (left > 0 && !batch.waiting().empty()) {
       const Slot slot = batch.waiting().front();
       const std::int32_t tokens = piece(batch, slot, left, plan);
       if (tokens == 0 && prompt_left(batch.sequence(slot)) > 0) return;
+      if (apart_ && (tokens == 0 ? !plan.chunks.empty() : !batch.decoding().empty())) return;
       // Who comes back from host memory to decode must not throw out who decodes.
-      const std::int64_t kept = batch.sequence(slot).swapped ? batch.decode_blocks() : keep_free;
+      const bool keeps = beside || batch.sequence(slot).swapped;
+      const std::int64_t kept = keeps ? batch.decode_blocks() : 0;
       if (!batch.can_admit(slot, tokens, kept)) return;
       take(batch, slot, tokens, now_ps, plan);
       left -= tokens;
@@ -60,6 +63,7 @@ class PromptSteps : public Scheduler {
 
   Budget budget_;
   bool whole_;
+  bool apart_;  // no step has prompts and decodes, of those that come back from host memory either
 };
 
 // SGLang's default (get_next_batch_to_run): as long as prompts can be processed, a step takes
@@ -69,7 +73,7 @@ class PrefillFirst final : public PromptSteps {
   using PromptSteps::PromptSteps;
 
   void plan(Batch& batch, std::int64_t now_ps, StepPlan& plan) override {
-    fill(batch, now_ps, plan, 0);
+    fill(batch, now_ps, plan, false);
     if (!plan.chunks.empty()) return;
     const bool preempted = make_room_for_decode(batch, plan);
     plan.decode = !batch.decoding().empty();
@@ -86,7 +90,7 @@ class Continuous final : public PromptSteps {
 
   void plan(Batch& batch, std::int64_t now_ps, StepPlan& plan) override {
     const bool preempted = make_room_for_decode(batch, plan);
-    if (!preempted) fill(batch, now_ps, plan, batch.decode_blocks());
+    if (!preempted) fill(batch, now_ps, plan, true);
     plan.decode = !batch.decoding().empty();
     plan.steady = plan.decode && plan.chunks.empty() && !preempted && batch.prefilling().empty() &&
                   !batch.leaves_behind();
@@ -97,14 +101,14 @@ class Continuous final : public PromptSteps {
 // Nothing slows a decode down: prompts run only in steps in which nothing decodes.
 class DecodeFirst final : public PromptSteps {
  public:
-  explicit DecodeFirst(const Budget& budget) : PromptSteps(budget, false) {}
+  explicit DecodeFirst(const Budget& budget) : PromptSteps(budget, false, true) {}
 
   void plan(Batch& batch, std::int64_t now_ps, StepPlan& plan) override {
     const bool preempted = make_room_for_decode(batch, plan);
     plan.decode = !batch.decoding().empty();
     plan.steady = plan.decode && !preempted && !batch.leaves_behind();
     if (plan.decode) return;
-    fill(batch, now_ps, plan, 0);
+    fill(batch, now_ps, plan, false);
     plan.decode = !batch.decoding().empty();  // KV that came back from host memory
     if (plan.empty()) unblock(batch, now_ps, plan);
   }

@@ -35,6 +35,7 @@ void ChunkedPrefill::plan(Batch& batch, std::int64_t now_ps, StepPlan& plan) {
   bool preempted = make_room_for_decode(batch, plan);
   std::int32_t left = budget_.step - static_cast<std::int32_t>(batch.decoding().size());
   preempted |= continue_prompts(batch, plan, left);
+  batch.claim_decode_blocks();
   const std::int64_t before = batch.preemptions();
   if (!preempted) admit(batch, now_ps, plan, left);
   preempted |= batch.preemptions() != before;

@@ -232,6 +232,25 @@ TEST_CASE("Admission: slots, blocks, watermark, reservation") {
   }
 }
 
+TEST_CASE("Decodes write over what a preempted request left before it looks, and once") {
+  // 5 blocks of 4, all held: B has 8 tokens and needs a block for the next, A has 12.
+  AdmissionRule rule{8, 0, 0.0};
+  rule.finds_its_blocks = true;
+  Batch batch(5, 4, rule, 1);
+  start(batch, 8, 20);
+  const Slot a = start(batch, 12, 20);
+  batch.preempt(a, 0.0);
+  CHECK(batch.sequence(a).prefilled == 12);
+  batch.claim_decode_blocks();
+  CHECK(batch.sequence(a).prefilled == 8);
+  CHECK(batch.free_blocks() == 3);
+  decode(batch);
+  CHECK(batch.sequence(a).prefilled == 8);
+  CHECK(batch.free_blocks() == 2);
+  for (int i = 0; i < 4; ++i) decode(batch);  // unclaimed, as it begins
+  CHECK(batch.sequence(a).prefilled == 4);
+}
+
 TEST_CASE("Extending a prompt takes blocks only as it crosses them") {
   Batch batch(4, 4, {8, 0, 0.0}, 1);
   const Slot a = batch.enqueue(request(14, 2));

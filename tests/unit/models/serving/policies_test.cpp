@@ -14,6 +14,7 @@ struct Asks {
   std::int32_t input, output;
   std::int32_t tenant = 0, priority = 0;
   std::int64_t deadline_ps = -1;
+  bool swapped = false;  // its prompt is done, its KV in host memory
 };
 
 // Blocks of 4 tokens. A step reads "0:4 1:4 D2,3": four prompt tokens each of requests 0 and 1, and
@@ -33,6 +34,12 @@ class Bench {
     s.deadline_ps = asks.deadline_ps;
     s.queued_ps = now_ps;
     s.rank = scheduler_->rank(s);
+    s.swapped = asks.swapped;
+    if (s.swapped) {
+      s.prefilled = s.input;
+      s.generated = 1;
+      s.first_ps = 0;
+    }
     const Slot slot = batch_.enqueue(s);
     scheduler_->arrived(batch_, slot);
     return slot;
@@ -149,6 +156,21 @@ TEST_CASE("Decode first: prompts wait until nothing decodes") {
   CHECK(bench.step() == "3:1 4:2");
   CHECK(bench.step() == "D3,4");
   CHECK(bench.step() == "D3,4");
+  CHECK(bench.empty());
+}
+
+TEST_CASE("Decode first: no prompt joins those whose KV comes back") {
+  Bench bench(with(BatchingPolicy::decode_first, 10));
+  Asks back{8, 3};
+  back.swapped = true;
+  bench.arrive(back);
+  bench.arrive({4, 1});
+  bench.arrive(back);
+  CHECK(bench.step() == "D0");
+  CHECK(bench.step() == "D0");
+  CHECK(bench.step() == "1:4");
+  CHECK(bench.step() == "D2");
+  CHECK(bench.step() == "D2");
   CHECK(bench.empty());
 }
 
