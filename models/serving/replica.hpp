@@ -109,7 +109,8 @@ class Replica final : public sim::engine::Process {
   };
   void receive(sim::engine::Context& context, const RequestMessage& message);
   void reject(sim::engine::Context& context, const RequestMessage& message);
-  void enqueue(sim::engine::Context& context, const RequestMessage& message);
+  void enqueue(sim::engine::Context& context, const RequestMessage& message,
+               std::int64_t reached_ps);
   [[nodiscard]] bool polls() const;
   void poll(sim::engine::Context& context);
   void look(sim::engine::Context& context, std::size_t requests);

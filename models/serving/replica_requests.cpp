@@ -27,7 +27,7 @@ void Replica::receive(Context& context, const RequestMessage& message) {
     inbox_.push_back({message, now_ps});
     return;
   }
-  enqueue(context, message);
+  enqueue(context, message, now_ps);
   // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
   if (!busy_ && !wake_pending_) {
     context.schedule(Duration{}, kWake, {}, Priority::late);
@@ -35,14 +35,14 @@ void Replica::receive(Context& context, const RequestMessage& message) {
   }
 }
 
-void Replica::enqueue(Context& context, const RequestMessage& message) {
+void Replica::enqueue(Context& context, const RequestMessage& message, std::int64_t reached_ps) {
   const std::int64_t now_ps = context.now().ps();
   Sequence sequence;
   sequence.request = message.request;
   sequence.input = message.input;
   sequence.output = spec_.role == PoolRole::prefill ? 1 : message.output;
   sequence.arrival_ps = message.arrival_ps;
-  sequence.queued_ps = now_ps;
+  sequence.queued_ps = reached_ps;
   if (message.deadline_after_s >= 0)
     sequence.deadline_ps =
         message.arrival_ps + Duration::from_seconds(message.deadline_after_s).ps();
@@ -64,7 +64,7 @@ void Replica::enqueue(Context& context, const RequestMessage& message) {
   guests_.resize(std::max<std::size_t>(guests_.size(), slot + 1));
   guests_[slot] = {message.output, message.cached, message.session, message.attempt};
   scheduler_->arrived(batch_, slot);
-  if (watch_.is(message.request)) watch_.queued(batch_, slot, now_ps);
+  if (watch_.is(message.request)) watch_.queued(batch_, slot, reached_ps);
   if (spec_.timeout > Duration() && message.first_ps < 0) {
     const std::int64_t patience_ps = message.arrival_ps + spec_.timeout.ps() - now_ps;
     context.schedule(Duration::picoseconds(std::max<std::int64_t>(0, patience_ps)), kExpire,
@@ -92,7 +92,8 @@ void Replica::poll(Context& context) {
 // At the first so many of those that the engine has not looked at yet.
 void Replica::look(Context& context, std::size_t requests) {
   const auto end = inbox_.begin() + static_cast<std::ptrdiff_t>(requests);
-  for (auto unseen = inbox_.begin(); unseen != end; ++unseen) enqueue(context, unseen->message);
+  for (auto unseen = inbox_.begin(); unseen != end; ++unseen)
+    enqueue(context, unseen->message, unseen->at_ps);
   inbox_.erase(inbox_.begin(), end);
 }
 
