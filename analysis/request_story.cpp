@@ -64,7 +64,7 @@ class Teller {
     const RequestEvent& e = result_.watched[i];
     const double at_s = seconds(e.start_ps);
     switch (e.kind) {
-      case Kind::queued:
+      case Kind::reached:
         waiting_since_s_ = at_s;
         return line(at_s, fmt::format("reached replica {}: {} in the batch, {} ahead in the queue",
                                       table_.replica[request_], counted(e.b, "request"),
@@ -91,6 +91,10 @@ class Teller {
         return line(at_s, fmt::format("last of {} done", counted(e.a, "token")));
       case Kind::refused:
         return line(at_s, "refused: the KV pool could never hold it");
+      case Kind::gave_up:
+        return line(at_s, "its client gave up waiting");
+      case Kind::lost:
+        return line(at_s, "lost with the replica, its KV too");
     }
   }
 

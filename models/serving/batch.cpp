@@ -58,6 +58,11 @@ bool Batch::can_ever_hold(std::int32_t input, std::int32_t output) const {
   return blocks_for(std::int64_t{input} + output - 1) <= most;
 }
 
+std::size_t Batch::ahead_of(Slot slot) const {
+  return static_cast<std::size_t>(std::find(waiting_.begin(), waiting_.end(), slot) -
+                                  waiting_.begin());
+}
+
 Slot Batch::enqueue(const Sequence& arrival) {
   Slot slot;
   if (free_slots_.empty()) {

@@ -91,6 +91,8 @@ class Batch {
   [[nodiscard]] std::int32_t decode_blocks(std::int64_t ahead = 0) const;
   // Decode steps until the next one at which a sequence ends or its first chunk is full.
   [[nodiscard]] std::int64_t steps_to_milestone();
+  // Of a waiting one: how many wait before it.
+  [[nodiscard]] std::size_t ahead_of(Slot slot) const;
   [[nodiscard]] bool can_ever_hold(std::int32_t input, std::int32_t output) const;
 
   // --- what schedulers do

@@ -66,7 +66,7 @@ struct DoneMessage {
 
 struct ExpireMessage {
   std::uint32_t request = 0;
-  std::uint32_t slot = 0;
+  std::uint32_t attempt = 0;
 };
 
 struct ServiceMessage {

@@ -147,17 +147,16 @@ void Replica::wait_for_policy(Context& context) {
 
 void Replica::start_step(Context& context) {
   const std::int64_t now_ps = context.now().ps();
-  poll(context);
-  std::size_t queued = batch_.waiting().size();
+  const std::size_t waited = queued();
+  poll();
   plan_.clear();
   scheduler_->plan(batch_, now_ps, plan_);
   if (plan_.empty() && !inbox_.empty()) {  // nothing was planned ahead of them
-    look(context, inbox_.size());
-    queued = batch_.waiting().size();
+    look(inbox_.size());
     scheduler_->plan(batch_, now_ps, plan_);
   }
   if (watch_.on()) watch_.planned(batch_, now_ps);
-  if (batch_.waiting().size() != queued) recorder_.waiting(now_ps, queued);
+  if (queued() != waited) recorder_.waiting(now_ps, waited);
   busy_ = !plan_.empty();
   run_length_ = run_booked_ = 0;
   if (timer_event_.valid()) {
@@ -267,7 +266,7 @@ void Replica::book_step(std::int64_t end_ps, const StepInput& input, StepCost co
   for (const PlannedChunk& chunk : plan_.chunks) record.prefill_tokens += chunk.tokens;
   record.output_tokens = input.logits - input.decode_batch + record.decode_sequences;
   record.swapped_blocks = plan_.swapped_blocks;
-  record.waiting = static_cast<std::int32_t>(batch_.waiting().size());
+  record.waiting = static_cast<std::int32_t>(queued());
   record.kv_blocks = batch_.used_blocks();
   recorder_.step(record, input, cost);
   if (watch_.on()) watch_.step(batch_, plan_, step_start_ps_, end_ps);
@@ -323,7 +322,7 @@ void Replica::restore(std::span<const std::byte> in) {
 
 void Replica::finish(sim::core::Time end) {
   if (busy_) book_run_steps(end.ps());
-  recorder_.waiting(end.ps(), batch_.waiting().size());
+  recorder_.waiting(end.ps(), queued());
   const auto keep = [&](Slot slot) {
     const Sequence& s = batch_.sequence(slot);
     if (!spec_.records.keeps(s.request)) return;

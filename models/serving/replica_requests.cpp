@@ -22,12 +22,15 @@ void Replica::receive(Context& context, const RequestMessage& message) {
   if (!batch_.can_ever_hold(message.input, output)) return reject(context, message);
   const std::int64_t now_ps = context.now().ps();
   if (run_length_ > 0) cut_run(context, spec_.plans_ahead);
-  recorder_.waiting(now_ps, batch_.waiting().size());
+  recorder_.waiting(now_ps, queued());
+  expire_later(context, message);
   if (busy_ && (spec_.poll_steps > 1 || spec_.plans_ahead)) {
+    if (watch_.is(message.request)) watch_.reached(queued(), batch_.running(), now_ps);
     inbox_.push_back({message, now_ps});
     return;
   }
-  enqueue(context, message, now_ps);
+  const Slot slot = enqueue(message, now_ps);
+  if (watch_.is(message.request)) watch_.reached(batch_.ahead_of(slot), batch_.running(), now_ps);
   // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
   if (!busy_ && !wake_pending_) {
     context.schedule(Duration{}, kWake, {}, Priority::late);
@@ -35,8 +38,15 @@ void Replica::receive(Context& context, const RequestMessage& message) {
   }
 }
 
-void Replica::enqueue(Context& context, const RequestMessage& message, std::int64_t reached_ps) {
-  const std::int64_t now_ps = context.now().ps();
+// Nobody waits longer than that for the start.
+void Replica::expire_later(Context& context, const RequestMessage& message) {
+  if (spec_.timeout <= Duration() || message.first_ps >= 0) return;
+  const std::int64_t patience_ps = message.arrival_ps + spec_.timeout.ps() - context.now().ps();
+  context.schedule(Duration::picoseconds(std::max<std::int64_t>(0, patience_ps)), kExpire,
+                   Payload(ExpireMessage{message.request, message.attempt}), Priority::urgent);
+}
+
+Slot Replica::enqueue(const RequestMessage& message, std::int64_t reached_ps) {
   Sequence sequence;
   sequence.request = message.request;
   sequence.input = message.input;
@@ -56,20 +66,16 @@ void Replica::enqueue(Context& context, const RequestMessage& message, std::int6
     sequence.scheduled_ps =
         message.arrival_ps + Duration::from_seconds(message.scheduled_after_s).ps();
   }
-  if (message.cached > 0 && message.first_ps < 0 && now_ps >= spec_.recorder.measured_from_ps &&
-      now_ps < spec_.recorder.measured_until_ps)
+  if (message.cached > 0 && message.first_ps < 0 && reached_ps >= spec_.recorder.measured_from_ps &&
+      reached_ps < spec_.recorder.measured_until_ps)
     counts_.cached_tokens += message.cached;
   sequence.rank = scheduler_->rank(sequence);
   const Slot slot = batch_.enqueue(sequence);
   guests_.resize(std::max<std::size_t>(guests_.size(), slot + 1));
   guests_[slot] = {message.output, message.cached, message.session, message.attempt};
   scheduler_->arrived(batch_, slot);
-  if (watch_.is(message.request)) watch_.queued(batch_, slot, reached_ps);
-  if (spec_.timeout > Duration() && message.first_ps < 0) {
-    const std::int64_t patience_ps = message.arrival_ps + spec_.timeout.ps() - now_ps;
-    context.schedule(Duration::picoseconds(std::max<std::int64_t>(0, patience_ps)), kExpire,
-                     Payload(ExpireMessage{message.request, slot}), Priority::urgent);
-  }
+  if (watch_.is(message.request)) watch_.queued(slot);
+  return slot;
 }
 
 // Engines may look at new requests every so many decode steps only (SGLang,
@@ -80,20 +86,20 @@ bool Replica::polls() const {
 
 // A step planned ahead knows of what was there when the step before it started, unless nothing
 // runs.
-void Replica::poll(Context& context) {
+void Replica::poll() {
   if (spec_.poll_steps > 1 && !polls()) return;
   decodes_since_poll_ = 0;
   const bool ahead = spec_.plans_ahead && batch_.running() > 0;
   std::size_t seen = 0;
   while (seen < inbox_.size() && (!ahead || inbox_[seen].at_ps <= last_start_ps_)) ++seen;
-  look(context, seen);
+  look(seen);
 }
 
 // At the first so many of those that the engine has not looked at yet.
-void Replica::look(Context& context, std::size_t requests) {
+void Replica::look(std::size_t requests) {
   const auto end = inbox_.begin() + static_cast<std::ptrdiff_t>(requests);
   for (auto unseen = inbox_.begin(); unseen != end; ++unseen)
-    enqueue(context, unseen->message, unseen->at_ps);
+    enqueue(unseen->message, unseen->at_ps);
   inbox_.erase(inbox_.begin(), end);
 }
 
@@ -194,6 +200,8 @@ void Replica::hand_on(Context& context, Slot slot, std::int64_t now_ps) {
 // Out of the batch unfinished; the front end decides what becomes of it.
 void Replica::give_back(Context& context, Slot slot, MessageKind kind) {
   account(slot);
+  const std::uint32_t request = batch_.sequence(slot).request;
+  if (watch_.is(request)) watch_.left(kind == kLost, context.now().ps());
   ++(kind == kLost ? counts_.lost : counts_.timed_out);
   tell(context, kind, message_of(slot));
   scheduler_->finished(batch_, slot);
@@ -201,21 +209,33 @@ void Replica::give_back(Context& context, Slot slot, MessageKind kind) {
 }
 
 void Replica::expire(Context& context, const ExpireMessage& message) {
-  const auto& waiting = batch_.waiting();
-  if (std::find(waiting.begin(), waiting.end(), message.slot) == waiting.end()) return;
-  const Sequence& sequence = batch_.sequence(message.slot);
-  if (sequence.request != message.request || sequence.scheduled_ps >= 0) return;
   const std::int64_t now_ps = context.now().ps();
+  const auto unseen = std::find_if(inbox_.begin(), inbox_.end(), [&](const Unseen& u) {
+    return u.message.request == message.request && u.message.attempt == message.attempt;
+  });
+  if (unseen != inbox_.end()) {
+    recorder_.waiting(now_ps, queued());
+    ++counts_.timed_out;
+    if (watch_.is(message.request)) watch_.left(false, now_ps);
+    tell(context, kTimedOut, unseen->message);
+    inbox_.erase(unseen);
+    return;
+  }
+  const auto& waiting = batch_.waiting();
+  const auto slot = std::find_if(waiting.begin(), waiting.end(), [&](Slot s) {
+    return batch_.sequence(s).request == message.request && guests_[s].attempt == message.attempt;
+  });
+  if (slot == waiting.end() || batch_.sequence(*slot).scheduled_ps >= 0) return;
   if (run_length_ > 0) cut_run(context);
-  recorder_.waiting(now_ps, waiting.size());
-  give_back(context, message.slot, kTimedOut);
+  recorder_.waiting(now_ps, queued());
+  give_back(context, *slot, kTimedOut);
 }
 
 // Everything inside is lost, the step in progress with it.
 void Replica::fail(Context& context) {
   const std::int64_t now_ps = context.now().ps();
   down_ = true;
-  recorder_.waiting(now_ps, batch_.waiting().size());
+  recorder_.waiting(now_ps, queued());
   if (run_length_ > 0) book_run_steps(now_ps);
   if (busy_) context.cancel(step_end_);
   busy_ = bent_ = false;
@@ -230,6 +250,7 @@ void Replica::fail(Context& context) {
   for (const Slot slot : inside) give_back(context, slot, kLost);
   for (const auto& [message, at_ps] : inbox_) {
     ++counts_.lost;
+    if (watch_.is(message.request)) watch_.left(true, now_ps);
     tell(context, kLost, message);
   }
   inbox_.clear();

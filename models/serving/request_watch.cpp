@@ -10,13 +10,20 @@ void RequestWatch::refused(std::int64_t now_ps) {
   events_.push_back({Kind::refused, now_ps, now_ps, 0, 0, 0, 0});
 }
 
-void RequestWatch::queued(const Batch& batch, Slot slot, std::int64_t now_ps) {
+void RequestWatch::reached(std::size_t ahead, std::int32_t running, std::int64_t now_ps) {
+  events_.push_back(
+      {Kind::reached, now_ps, now_ps, static_cast<std::int64_t>(ahead), running, 0, 0});
+}
+
+void RequestWatch::queued(Slot slot) {
   slot_ = slot;
   here_ = true;
   running_ = false;
-  const auto& waiting = batch.waiting();
-  const auto ahead = std::find(waiting.begin(), waiting.end(), slot) - waiting.begin();
-  events_.push_back({Kind::queued, now_ps, now_ps, ahead, batch.running(), 0, 0});
+}
+
+void RequestWatch::left(bool lost, std::int64_t now_ps) {
+  here_ = running_ = false;
+  events_.push_back({lost ? Kind::lost : Kind::gave_up, now_ps, now_ps, 0, 0, 0, 0});
 }
 
 void RequestWatch::planned(const Batch& batch, std::int64_t now_ps) {

@@ -12,7 +12,7 @@ namespace foretoken::models::serving {
 
 struct RequestEvent {
   enum class Kind : std::uint8_t {
-    queued,     // a = requests ahead in the queue, b = requests running
+    reached,    // the replica: a = requests ahead in the queue, b = requests running
     admitted,   // a = tokens already in the cache
     chunk,      // a = prompt tokens of it, b = all prompt tokens of the step, c = decodes beside
     token,      // its first
@@ -20,8 +20,10 @@ struct RequestEvent {
     decoded,    // a run of decode steps: a = steps, b = those that carried prompts
     finished,   // a = output tokens
     refused,    // no room for it in the KV pool, ever
+    gave_up,    // its client, who would not wait longer
+    lost,       // with the replica
   };
-  Kind kind = Kind::queued;
+  Kind kind = Kind::reached;
   std::int64_t start_ps = 0, end_ps = 0;
   std::int64_t a = 0, b = 0, c = 0;
   std::int64_t longest_ps = 0;  // decoded: the slowest of the steps
@@ -37,7 +39,9 @@ class RequestWatch {
   [[nodiscard]] const std::vector<RequestEvent>& events() const { return events_; }
 
   void refused(std::int64_t now_ps);
-  void queued(const Batch& batch, Slot slot, std::int64_t now_ps);
+  void reached(std::size_t ahead, std::int32_t running, std::int64_t now_ps);
+  void queued(Slot slot);
+  void left(bool lost, std::int64_t now_ps);
   // A plan was made.
   void planned(const Batch& batch, std::int64_t now_ps);
   // A step is over; the batch is as it was during it.

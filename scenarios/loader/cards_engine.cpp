@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -71,11 +72,33 @@ const std::vector<std::string_view>& figures() {
   return names;
 }
 
+// With those that a card may leave out: what a version may give another value of.
+std::vector<std::string_view> all_figures() {
+  std::vector<std::string_view> names = figures();
+  names.insert(names.end(),
+               {"admit_whole_prompt", "overlap_schedule", "fused_norm_reduce", "fused_norm_on"});
+  return names;
+}
+
 // Figures that need a source where a card has them.
 std::vector<std::string_view> sourced_figures() {
-  std::vector<std::string_view> names = figures();
-  names.insert(names.end(), {"admit_whole_prompt", "overlap_schedule", "fused_norm_reduce",
-                             "fused_norm_on", "in_situ", "overlap_loss", "served_error"});
+  std::vector<std::string_view> names = all_figures();
+  names.insert(names.end(), {"in_situ", "overlap_loss", "served_error"});
+  return names;
+}
+
+// Of the GPU cards in the catalogue.
+std::vector<std::string> read_architectures(const YamlNode& list) {
+  static const std::vector<std::string> known = {"ampere", "ada",   "hopper", "blackwell",
+                                                 "cdna3",  "cdna4", "davinci"};
+  std::vector<std::string> names;
+  for (const YamlNode& item : list.items()) {
+    names.push_back(item.as<std::string>());
+    if (std::ranges::find(known, names.back()) == known.end())
+      item.error(fmt::format("no GPU card has the architecture '{}'; known: {}", names.back(),
+                             fmt::join(known, ", ")));
+  }
+  if (names.empty()) list.error("name an architecture, or leave the key out for all of them");
   return names;
 }
 
@@ -112,11 +135,8 @@ void read_figures(const YamlNode& node, EngineSpec& spec) {
   }
   if (const auto bytes = node.optional<Bytes>("framework_reserve")) spec.framework_reserve = *bytes;
   if (const auto bytes = node.optional<Bytes>("fused_norm_reduce")) spec.fused_norm_reduce = *bytes;
-  if (node.has("fused_norm_on")) {
-    spec.fused_norm_on.clear();
-    for (const YamlNode& item : node.any_child("fused_norm_on").items())
-      spec.fused_norm_on.push_back(item.as<std::string>());
-  }
+  if (node.has("fused_norm_on"))
+    spec.fused_norm_on = read_architectures(node.any_child("fused_norm_on"));
   seconds("host_step", spec.host_step_s);
   seconds("host_sequence", spec.host_sequence_s);
   seconds("host_prefill", spec.host_prefill_s);
@@ -238,7 +258,7 @@ void read_version(const Version& version, EngineSpec& spec) {
   if (!version.node.is_map()) return;
   read_figures(version.node, spec);
   bool any = false;
-  for (const std::string_view figure : sourced_figures()) any = any || version.node.has(figure);
+  for (const std::string_view figure : all_figures()) any = any || version.node.has(figure);
   const bool sourced = version.node.optional<std::string>("source").has_value();
   if (version.node.has("date")) read_date(version.node, "date");
   if (any && !(sourced && version.node.has("date"))) {

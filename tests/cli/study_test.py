@@ -159,6 +159,12 @@ class Plan(StudyTest):
         self.assertGreater(lines["api"]["usd"], 0)
         self.assertAlmostEqual(sum(l["usd"] for l in lines.values()), split["cost"]["per_hour"]["usd"], places=9)
 
+    def test_options_of_training_plans(self):
+        self.write("small.yaml", SMALL)
+        self.write("plan.yaml", PLAN)
+        for option, value in (("--simulate", "3"), ("--time-limit", "5s"), ("--set", "seed=2")):
+            self.expect(self.run_it("plan", "plan.yaml", option, value), 2, option, "of training")
+
     def test_bad_plans(self):
         for old, new, words in (("hardware:\n", "hardware: []\nweights:\n", ("plan.yaml:5:1", "no hardware to choose from")),
                                 ("max_sequences: [8, 64]", "max_sequences: []", ("plan.yaml:10:", "no values")),

@@ -19,7 +19,7 @@ TEST_CASE("The life of a request: queued, prefilled in two steps, preempted, fin
   REQUIRE(result.completed == 2);
   const auto& events = result.watched;
   REQUIRE(events.size() >= 8);
-  CHECK(events[0].kind == Kind::queued);
+  CHECK(events[0].kind == Kind::reached);
   CHECK(events[0].a == 1);  // behind the other
   CHECK(events[1].kind == Kind::admitted);
   CHECK(events[2].kind == Kind::chunk);

@@ -90,6 +90,28 @@ TEST_CASE("With steps planned ahead a request misses the step that is planned al
   CHECK(result.requests.first_token_s[2] == Approx(6.0 + 2 * kHop).margin(1e-9));
 }
 
+TEST_CASE("A client gives up on a step that is planned already, too") {
+  // Steps of 1 s, patience 0.9 s. A runs from 0. B comes at 1.5; the first plan that knows of it is
+  // that of 3 s, and at 2.4 s it gives up. Until then one request waits, seen or not.
+  ServingSpec spec = small_spec(8, 4);
+  spec.deployment.engine.overlap_schedule = true;
+  spec.cluster.rules.timeout = Duration::from_seconds(0.9);
+  spec.workload.arrivals = trace({{0.0, 6, 5}, {1.5, 3, 1}});
+  spec.watch = 1;
+  const auto result = simulate_with(spec, LinearTimer(1.0, 0.0, 0.0), blocks(100), {});
+  CHECK(result.timed_out == 1);
+  CHECK(result.requests.outcome[1] == RequestOutcome::timed_out);
+  CHECK(result.steps.prefill_tokens == std::vector<std::int32_t>{6, 0, 0, 0, 0});
+  REQUIRE(result.watched.size() == 2);
+  CHECK(result.watched[0].kind == RequestEvent::Kind::reached);
+  CHECK(result.watched[0].b == 1);
+  CHECK(result.watched[1].kind == RequestEvent::Kind::gave_up);
+  CHECK(result.watched[1].start_ps == 2'400'000'000'000);
+  double waited = 0;
+  for (const double w : result.series.waiting) waited += w * result.series.bin_s;
+  CHECK(waited == Approx(0.9).margin(1e-4));
+}
+
 TEST_CASE("Prefill first stops decoding while prompts wait") {
   // The same two requests; steps take prompts alone: A 6 | B 8 | B 8 | B 4 | A+B | A+B | A.
   // B's prompt waits for nobody but A's first step; A's second token comes at 5 s.

@@ -266,6 +266,16 @@ TEST_CASE("engines by name, by version, and by the nearest version") {
         }).find("no engine 'vlm-0.19.0'; did you mean 'vllm'?") != std::string::npos);
 }
 
+TEST_CASE("an engine card may name the architecture of every GPU card") {
+  for (const CardEntry& entry : list_cards("gpu", shipped())) {
+    const auto gpu = load_gpu(entry.name, shipped()).card.spec;
+    if (gpu.processor == foretoken::models::hardware::Processor::cpu) continue;
+    CAPTURE(entry.name);
+    CHECK(std::set<std::string>{"ampere", "ada", "hopper", "blackwell", "cdna3", "cdna4", "davinci"}
+              .contains(gpu.architecture));
+  }
+}
+
 TEST_CASE("every engine card loads with figures in range") {
   std::set<std::string> names;
   for (const CardEntry& entry : list_cards("engine", shipped())) {
@@ -377,6 +387,19 @@ TEST_CASE("problems of an engine card, each at its place") {
   CHECK(problems(load_engine, "sglang",
                  replaced(card, versions, "versions: [{version: 0.5.9, max_tokens: 4096}]")) ==
         Strings{"6:12: figures of version 0.5.9 have no source; add source and date"});
+  const auto unread = problems(
+      load_engine, "sglang",
+      replaced(card, versions,
+               "versions: [{version: 0.5.9, in_situ: {gemm: 5}, source: x, date: 2026-01}]"));
+  REQUIRE(unread.size() == 1);
+  CHECK(unread[0].starts_with("6:29: unknown key 'in_situ' in versions"));
+  CHECK(problems(load_engine, "sglang",
+                 replaced(card, "fused_norm_on: [blackwell]", "fused_norm_on: [hoper]")) ==
+        Strings{"28:17: no GPU card has the architecture 'hoper'; known: ampere, ada, hopper, "
+                "blackwell, cdna3, cdna4, davinci"});
+  CHECK(problems(load_engine, "sglang",
+                 replaced(card, "fused_norm_on: [blackwell]", "fused_norm_on: []")) ==
+        Strings{"28:1: name an architecture, or leave the key out for all of them"});
   CHECK(problems(load_engine, "sglang", replaced(card, versions, "versions: [0.5.8, latest]")) ==
         Strings{"5:18: default_version is not among versions",
                 "6:19: 'latest' is not a version such as 0.5.9"});
