@@ -214,6 +214,7 @@ void Replica::expire(Context& context, const ExpireMessage& message) {
     return u.message.request == message.request && u.message.attempt == message.attempt;
   });
   if (unseen != inbox_.end()) {
+    if (run_length_ > 0) book_run_steps(now_ps);
     recorder_.waiting(now_ps, queued());
     ++counts_.timed_out;
     if (watch_.is(message.request)) watch_.left(false, now_ps);

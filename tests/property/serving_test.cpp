@@ -45,6 +45,7 @@ ServingSpec random_spec() {
   spec.workload.input = {*rc::gen::element(0.1, 0.8, 1.0), *rc::gen::inRange(1, 60)};
   spec.workload.output = {*rc::gen::element(0.1, 0.8, 1.0), *rc::gen::inRange(1, 60)};
   spec.workload.requests = *rc::gen::inRange(1, 80);
+  spec.cluster.rules.timeout = Duration::from_seconds(*rc::gen::element(0.0, 0.0, 0.3, 2.0));
   return spec;
 }
 
@@ -72,6 +73,7 @@ void require_same(const ServingResult& a, const ServingResult& b) {
   RC_ASSERT(same(a.steps.start_s, b.steps.start_s));
   RC_ASSERT(same(a.steps.duration_s, b.steps.duration_s));
   RC_ASSERT(same(a.steps.kv_blocks, b.steps.kv_blocks));
+  RC_ASSERT(same(a.steps.waiting, b.steps.waiting));
   RC_ASSERT(same(a.series.running, b.series.running));
   RC_ASSERT(same(a.series.waiting, b.series.waiting));
   RC_ASSERT(same(a.series.kv_used_fraction, b.series.kv_used_fraction));
@@ -111,7 +113,7 @@ TEST_CASE("Nothing is lost, whatever the scenario") {
     const auto result = simulate_with(spec, random_timer(), memory, {});
     RC_ASSERT(result.conservation_errors.empty());
     RC_ASSERT(result.arrived == *spec.workload.requests);
-    RC_ASSERT(result.completed + result.rejected == result.arrived);
+    RC_ASSERT(result.completed + result.rejected + result.timed_out == result.arrived);
     std::int64_t output = 0;
     for (std::size_t i = 0; i < result.requests.size(); ++i)
       if (result.requests.outcome[i] == RequestOutcome::completed)
