@@ -65,8 +65,9 @@ struct DoneMessage {
 };
 
 struct ExpireMessage {
+  static constexpr std::uint32_t kUnseen = UINT32_MAX;
   std::uint32_t request = 0;
-  std::uint32_t attempt = 0;
+  std::uint32_t slot = kUnseen;  // kUnseen: the engine had not looked at it when this was sent
 };
 
 struct ServiceMessage {

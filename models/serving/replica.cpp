@@ -148,11 +148,11 @@ void Replica::wait_for_policy(Context& context) {
 void Replica::start_step(Context& context) {
   const std::int64_t now_ps = context.now().ps();
   const std::size_t waited = queued();
-  poll();
+  poll(context);
   plan_.clear();
   scheduler_->plan(batch_, now_ps, plan_);
   if (plan_.empty() && !inbox_.empty()) {  // nothing was planned ahead of them
-    look(inbox_.size());
+    look(context, inbox_.size());
     scheduler_->plan(batch_, now_ps, plan_);
   }
   if (watch_.on()) watch_.planned(batch_, now_ps);

@@ -109,13 +109,14 @@ class Replica final : public sim::engine::Process {
   };
   void receive(sim::engine::Context& context, const RequestMessage& message);
   void reject(sim::engine::Context& context, const RequestMessage& message);
-  Slot enqueue(const RequestMessage& message, std::int64_t reached_ps);
-  void expire_later(sim::engine::Context& context, const RequestMessage& message);
+  Slot enqueue(sim::engine::Context& context, const RequestMessage& message,
+               std::int64_t reached_ps);
+  void expire_later(sim::engine::Context& context, const RequestMessage& message, Slot slot);
   // Requests that wait here, looked at or not.
   [[nodiscard]] std::size_t queued() const { return batch_.waiting().size() + inbox_.size(); }
   [[nodiscard]] bool polls() const;
-  void poll();
-  void look(std::size_t requests);
+  void poll(sim::engine::Context& context);
+  void look(sim::engine::Context& context, std::size_t requests);
   void cut_run(sim::engine::Context& context, bool planned = false);
   void end_step(sim::engine::Context& context);
   void start_step(sim::engine::Context& context);

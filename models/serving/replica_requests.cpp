@@ -23,13 +23,13 @@ void Replica::receive(Context& context, const RequestMessage& message) {
   const std::int64_t now_ps = context.now().ps();
   if (run_length_ > 0) cut_run(context, spec_.plans_ahead);
   recorder_.waiting(now_ps, queued());
-  expire_later(context, message);
   if (busy_ && (spec_.poll_steps > 1 || spec_.plans_ahead)) {
+    expire_later(context, message, ExpireMessage::kUnseen);
     if (watch_.is(message.request)) watch_.reached(queued(), batch_.running(), now_ps);
     inbox_.push_back({message, now_ps});
     return;
   }
-  const Slot slot = enqueue(message, now_ps);
+  const Slot slot = enqueue(context, message, now_ps);
   if (watch_.is(message.request)) watch_.reached(batch_.ahead_of(slot), batch_.running(), now_ps);
   // Everything that arrives at one instant is seen by one plan, hence the late wake-up.
   if (!busy_ && !wake_pending_) {
@@ -39,14 +39,14 @@ void Replica::receive(Context& context, const RequestMessage& message) {
 }
 
 // Nobody waits longer than that for the start.
-void Replica::expire_later(Context& context, const RequestMessage& message) {
+void Replica::expire_later(Context& context, const RequestMessage& message, Slot slot) {
   if (spec_.timeout <= Duration() || message.first_ps >= 0) return;
   const std::int64_t patience_ps = message.arrival_ps + spec_.timeout.ps() - context.now().ps();
   context.schedule(Duration::picoseconds(std::max<std::int64_t>(0, patience_ps)), kExpire,
-                   Payload(ExpireMessage{message.request, message.attempt}), Priority::urgent);
+                   Payload(ExpireMessage{message.request, slot}), Priority::urgent);
 }
 
-Slot Replica::enqueue(const RequestMessage& message, std::int64_t reached_ps) {
+Slot Replica::enqueue(Context& context, const RequestMessage& message, std::int64_t reached_ps) {
   Sequence sequence;
   sequence.request = message.request;
   sequence.input = message.input;
@@ -75,6 +75,7 @@ Slot Replica::enqueue(const RequestMessage& message, std::int64_t reached_ps) {
   guests_[slot] = {message.output, message.cached, message.session, message.attempt};
   scheduler_->arrived(batch_, slot);
   if (watch_.is(message.request)) watch_.queued(slot);
+  expire_later(context, message, slot);
   return slot;
 }
 
@@ -86,20 +87,20 @@ bool Replica::polls() const {
 
 // A step planned ahead knows of what was there when the step before it started, unless nothing
 // runs.
-void Replica::poll() {
+void Replica::poll(Context& context) {
   if (spec_.poll_steps > 1 && !polls()) return;
   decodes_since_poll_ = 0;
   const bool ahead = spec_.plans_ahead && batch_.running() > 0;
   std::size_t seen = 0;
   while (seen < inbox_.size() && (!ahead || inbox_[seen].at_ps <= last_start_ps_)) ++seen;
-  look(seen);
+  look(context, seen);
 }
 
 // At the first so many of those that the engine has not looked at yet.
-void Replica::look(std::size_t requests) {
+void Replica::look(Context& context, std::size_t requests) {
   const auto end = inbox_.begin() + static_cast<std::ptrdiff_t>(requests);
   for (auto unseen = inbox_.begin(); unseen != end; ++unseen)
-    enqueue(unseen->message, unseen->at_ps);
+    enqueue(context, unseen->message, unseen->at_ps);
   inbox_.erase(inbox_.begin(), end);
 }
 
@@ -210,10 +211,11 @@ void Replica::give_back(Context& context, Slot slot, MessageKind kind) {
 
 void Replica::expire(Context& context, const ExpireMessage& message) {
   const std::int64_t now_ps = context.now().ps();
-  const auto unseen = std::find_if(inbox_.begin(), inbox_.end(), [&](const Unseen& u) {
-    return u.message.request == message.request && u.message.attempt == message.attempt;
-  });
-  if (unseen != inbox_.end()) {
+  if (message.slot == ExpireMessage::kUnseen) {
+    const auto unseen = std::find_if(inbox_.begin(), inbox_.end(), [&](const Unseen& u) {
+      return u.message.request == message.request;
+    });
+    if (unseen == inbox_.end()) return;
     if (run_length_ > 0) book_run_steps(now_ps);
     recorder_.waiting(now_ps, queued());
     ++counts_.timed_out;
@@ -222,14 +224,13 @@ void Replica::expire(Context& context, const ExpireMessage& message) {
     inbox_.erase(unseen);
     return;
   }
-  const auto& waiting = batch_.waiting();
-  const auto slot = std::find_if(waiting.begin(), waiting.end(), [&](Slot s) {
-    return batch_.sequence(s).request == message.request && guests_[s].attempt == message.attempt;
-  });
-  if (slot == waiting.end() || batch_.sequence(*slot).scheduled_ps >= 0) return;
+  const Sequence& sequence = batch_.sequence(message.slot);
+  if (sequence.state != SequenceState::waiting || sequence.request != message.request ||
+      sequence.scheduled_ps >= 0)
+    return;
   if (run_length_ > 0) cut_run(context);
   recorder_.waiting(now_ps, queued());
-  give_back(context, *slot, kTimedOut);
+  give_back(context, message.slot, kTimedOut);
 }
 
 // Everything inside is lost, the step in progress with it.

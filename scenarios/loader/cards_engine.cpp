@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include "scenarios/loader/card_file.hpp"
 #include "scenarios/loader/cards.hpp"
@@ -87,17 +88,9 @@ std::vector<std::string_view> sourced_figures() {
   return names;
 }
 
-// Of the GPU cards in the catalogue.
 std::vector<std::string> read_architectures(const YamlNode& list) {
-  static const std::vector<std::string> known = {"ampere", "ada",   "hopper", "blackwell",
-                                                 "cdna3",  "cdna4", "davinci"};
   std::vector<std::string> names;
-  for (const YamlNode& item : list.items()) {
-    names.push_back(item.as<std::string>());
-    if (std::ranges::find(known, names.back()) == known.end())
-      item.error(fmt::format("no GPU card has the architecture '{}'; known: {}", names.back(),
-                             fmt::join(known, ", ")));
-  }
+  for (const YamlNode& item : list.items()) names.push_back(item.as<std::string>());
   if (names.empty()) list.error("name an architecture, or leave the key out for all of them");
   return names;
 }
@@ -314,6 +307,24 @@ Loaded<EngineSpec> read_engine(const fs::path& path, const std::string& asked,
   return loaded;
 }
 
+// Of a card of the user's own: an architecture that no GPU has turns a figure off, silently.
+Loaded<EngineSpec> with_known_architectures(Loaded<EngineSpec> loaded, const Catalogue& catalogue) {
+  if (loaded.card.fused_norm_on.empty()) return loaded;
+  std::set<std::string> known;
+  for (const CardEntry& gpu : list_cards("gpu", catalogue))
+    known.insert(load_gpu(gpu.name, catalogue).card.spec.architecture);
+  for (const std::string& name : loaded.card.fused_norm_on) {
+    if (known.contains(name)) continue;
+    Diagnostic warning;
+    warning.warning = true;
+    warning.message =
+        fmt::format("fused_norm_on: no GPU of the catalogue has the architecture '{}'; known: {}",
+                    name, fmt::join(known, ", "));
+    loaded.warnings.push_back(std::move(warning));
+  }
+  return loaded;
+}
+
 }  // namespace
 
 EngineSpec load_engine_family(const std::string& engine, const Catalogue& catalogue) {
@@ -324,7 +335,9 @@ EngineSpec load_engine_family(const std::string& engine, const Catalogue& catalo
 
 Loaded<EngineSpec> load_engine(const std::string& name, const Catalogue& catalogue,
                                const fs::path& base) {
-  if (is_card_path(name)) return read_engine(find_card(name, catalogue, "engines", base), {});
+  if (is_card_path(name))
+    return with_known_architectures(read_engine(find_card(name, catalogue, "engines", base), {}),
+                                    catalogue);
   std::vector<std::string> engines;
   for (const fs::path& path : card_files(catalogue, "engines")) {
     const std::string engine = path.stem().string();
